@@ -1,0 +1,33 @@
+// Command evs is the eBPF Virtual Server. Called as ipvsadm, ipvsadm-save or
+// ipvsadm-restore it is that command.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/evs-project/evs/internal/ipvsadm"
+)
+
+func main() {
+	os.Exit(run(os.Args))
+}
+
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	name := filepath.Base(args[0])
+	if ipvsadm.Answers(name) {
+		return ipvsadm.Main(ctx, name, args[1:], ipvsadm.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	}
+	if err := root().ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "evs: %v\n", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// verbs are the subcommands of evs, one constructor a row.
+var verbs = []func() *cobra.Command{}
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "evs",
+		Short:         "eBPF Virtual Server: a layer-4 load balancer in the kernel",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	for _, verb := range verbs {
+		cmd.AddCommand(verb())
+	}
+	return cmd
+}
