@@ -16,10 +16,10 @@ import (
 	"strings"
 )
 
-// A file is one text file of the tree.
+// A file is one file of the tree.
 type file struct {
 	path string // from the root, with slashes
-	text string
+	text string // empty for a binary file
 	// source is nil unless this is a Go file that is compiled.
 	source *goSource
 }
@@ -71,10 +71,10 @@ func read(fsys fs.FS) ([]file, error) {
 		if err != nil {
 			return err
 		}
-		if bytes.IndexByte(data, 0) >= 0 {
-			return nil // an object, a capture
+		f := file{path: name}
+		if bytes.IndexByte(data, 0) < 0 {
+			f.text = string(data)
 		}
-		f := file{path: name, text: string(data)}
 		if strings.HasSuffix(name, ".go") && !strings.Contains(name, "testdata/") {
 			if f.source, err = parse(name, data); err != nil {
 				return err

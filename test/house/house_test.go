@@ -65,6 +65,11 @@ func TestRules(t *testing.T) {
 		{"a path of a machine", "docs/a.md", "see /" + "root/notes\n", "no file names a place on someone's machine", "docs/a.md mentions /" + "root/notes"},
 		{"a path of a machine in code", "scripts/a.sh", "cd \"/" + "work/tree\"\n", "no file names a place on someone's machine", "scripts/a.sh"},
 		{"an address with such a word in it", "docs/a.md", "https://example.org/" + "work/plan\n", "", ""},
+		{"a dependency nobody explained", "go.mod", "require example.org/x v1.0.0\n", "every dependency is explained", "no line for example.org/x"},
+		{"a dependency in a block", "go.mod", "require (\n\texample.org/x v1.0.0\n)\n", "every dependency is explained", "no line for example.org/x"},
+		{"a dependency of a dependency", "go.mod", "require (\n\texample.org/x v1.0.0 // indirect\n)\n", "", ""},
+		{"a link to nowhere", "docs/a.md", "see [b](b.md#part)\n", "links in documents lead somewhere", "docs/a.md links to b.md"},
+		{"a link to a directory and one to the world", "docs/a.md", "see [docs](../docs) and [b](https://example.org/b)\n", "", ""},
 		{"a binary file is not read", "docs/a.bin", "\x00 /" + "root/notes\n", "", ""},
 	}
 	shown := map[string]bool{}

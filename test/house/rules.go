@@ -2,6 +2,7 @@ package house
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -31,6 +32,8 @@ var rules = []rule{
 	{"no BPF file is too long", longBPF},
 	{"every BPF file carries its licence", unlicensed},
 	{"no file names a place on someone's machine", machinePaths},
+	{"every dependency is explained", unexplained},
+	{"links in documents lead somewhere", deadLinks},
 }
 
 func floorless(files []file) []string {
@@ -134,6 +137,37 @@ func machinePaths(files []file) []string {
 	})
 }
 
+// required finds the direct requirements in a go.mod.
+var required = regexp.MustCompile(`(?m)^(?:require|\t)\s*([\w-]+\.[\w./-]+) v\S+$`)
+
+func unexplained(files []file) []string {
+	explained := ""
+	for _, f := range files {
+		if f.path == "docs/dependencies.md" {
+			explained = f.text
+		}
+	}
+	return eachMatch(files, "go.mod", required, func(_ file, dependency string) string {
+		if strings.Contains(explained, strings.TrimPrefix(dependency, "github.com/")) {
+			return ""
+		}
+		return fmt.Sprintf("docs/dependencies.md has no line for %s: say what it is for", dependency)
+	})
+}
+
+// link finds relative links in Markdown.
+var link = regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`)
+
+func deadLinks(files []file) []string {
+	return eachMatch(files, ".md", link, func(f file, target string) string {
+		leads := path.Join(f.dir(), target)
+		if slices.ContainsFunc(files, func(other file) bool { return within(other.path, leads) }) {
+			return ""
+		}
+		return fmt.Sprintf("%s links to %s, which is not there", f.path, target)
+	})
+}
+
 // packages lists the directories that hold Go files.
 func packages(files []file) []string {
 	var dirs []string
@@ -174,6 +208,22 @@ func each(files []file, breach func(file) string) []string {
 	for _, f := range files {
 		if said := breach(f); said != "" {
 			out = append(out, said)
+		}
+	}
+	return out
+}
+
+// eachMatch asks about what the pattern finds in files whose path ends so.
+func eachMatch(files []file, suffix string, pattern *regexp.Regexp, breach func(f file, found string) string) []string {
+	var out []string
+	for _, f := range files {
+		if !strings.HasSuffix(f.path, suffix) {
+			continue
+		}
+		for _, found := range pattern.FindAllStringSubmatch(f.text, -1) {
+			if said := breach(f, found[1]); said != "" {
+				out = append(out, said)
+			}
 		}
 	}
 	return out
