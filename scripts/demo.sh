@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A load balancer from nothing, on this machine alone: a client, a director and
-# two real servers, each a network namespace of its own. What is typed on the
+# A load balancer from nothing, on this machine alone: a client behind a router, a
+# director and two real servers, each a network namespace of its own. What is typed on the
 # director is what one types on a Linux Virtual Server. The demo checks what it
 # claims, and takes everything away again however it ends.
 set -euo pipefail
@@ -95,8 +95,8 @@ take_away # what a killed demo may have left
 title "A client, a director and two real servers"
 say "Each is a network namespace, joined by virtual cables:" \
 	"" \
-	"    client1 ──── director ────┬── server1  192.0.2.2" \
-	"             VIP $vip └── server2  192.0.2.3" \
+	"    client1 ── router ── director ──┬── server1  192.0.2.2" \
+	"                   VIP $vip └── server2  192.0.2.3" \
 	""
 evs lab up --name "$lab" --servers 2
 director_ns=$(evs lab exec --name "$lab" director readlink /proc/self/ns/net)
