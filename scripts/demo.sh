@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A load balancer from nothing, on this machine alone: a client behind a router, a
-# director and two real servers, each a network namespace of its own. What is typed on the
-# director is what one types on a Linux Virtual Server. The demo checks what it
-# claims, and takes everything away again however it ends.
+# A load balancer from nothing, on this machine alone: a client behind a router,
+# a director and two real servers, each a network namespace of its own. What is
+# typed on the director is what one types on a Linux Virtual Server. The demo
+# checks what it claims, and takes everything away again however it ends.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
