@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#define ABI_VERSION 1
+enum abi { ABI_VERSION = 1 }; /* a table made by another is not opened */
 
 #define SLOTS_PER_BUCKET 4
 #define OVERFLOW_RUN 16	      /* overflow buckets a client's bucket may use */
@@ -237,7 +237,7 @@ struct settings {
 	__u32 mode;	/* of attachment, for the whole namespace */
 	__u64 serial;	/* of versions and births */
 	__u32 unit_next; /* where the search for free units goes on */
-	__u32 pad;
+	__u32 dst_next;	 /* and for a free destination slot */
 	__u32 timeout[STATE_MASK + 1]; /* seconds, by enum conn_state */
 	__u64 gone[5]; /* counted by services that are gone */
 };
@@ -278,6 +278,13 @@ enum reason {
 struct counters {
 	__u64 count[REASON_COUNT];
 };
+
+/* How an interface is attached where that differs from the namespace's mode. */
+struct ifname {
+	char name[16];
+};
+
+enum attach_mode { MODE_AUTO, MODE_XDP, MODE_TC, MODE_OFF };
 
 /* Answer of the clock program: both clocks at one moment. */
 struct clock {

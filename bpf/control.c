@@ -3,24 +3,27 @@
 #include "base.h"
 #include "expire.h"
 
-/* Types that only user space reads by name. */
-#define EMIT_TYPE(type) ((void)(type *)0)
+/* Enums that only user space reads by name; a variable keeps them in BTF. */
+const volatile struct {
+	enum reason reason;
+	enum scheduler scheduler;
+	enum method method;
+	enum conn_state conn_state;
+	enum conn_flags conn_flags;
+	enum svc_state svc_state;
+	enum svc_flags svc_flags;
+	enum dst_flags dst_flags;
+	enum filter_bits filter_bits;
+	enum family family;
+	enum attach_mode attach_mode;
+	enum abi abi;
+} abi_enums = {};
 
 MAPPED(clocks, struct clock, 1);
 
 SEC("tc")
 int evs_start(struct __sk_buff *skb)
 {
-	EMIT_TYPE(enum reason);
-	EMIT_TYPE(enum scheduler);
-	EMIT_TYPE(enum method);
-	EMIT_TYPE(enum conn_state);
-	EMIT_TYPE(enum conn_flags);
-	EMIT_TYPE(enum svc_state);
-	EMIT_TYPE(enum svc_flags);
-	EMIT_TYPE(enum dst_flags);
-	EMIT_TYPE(enum filter_bits);
-	EMIT_TYPE(enum family);
 	return ticker_start();
 }
 

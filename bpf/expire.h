@@ -31,7 +31,7 @@ static __always_inline struct sweep *sweep_get(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&sweep, &zero);
+	return bpf_map_lookup_elem(&sweep_map, &zero);
 }
 
 struct sweep_walk {
@@ -96,7 +96,7 @@ struct sum_walk {
 static long sum_step(__u32 cpu, struct sum_walk *w)
 {
 	__u32 index = cpu * conf_dsts + w->dst;
-	struct stats *s = bpf_map_lookup_elem(&stats, &index);
+	struct stats *s = bpf_map_lookup_elem(&stats_map, &index);
 
 	if (!s)
 		return 1;
@@ -166,7 +166,7 @@ struct born_walk {
 static long born_step(__u32 cpu, struct born_walk *w)
 {
 	__u32 zero = 0;
-	struct counters *c = bpf_map_lookup_percpu_elem(&counters, &zero, cpu);
+	struct counters *c = bpf_map_lookup_percpu_elem(&counters_map, &zero, cpu);
 
 	if (c)
 		w->sum += c->count[REASON_NEW_CONNECTION] - c->count[REASON_REOPENED];

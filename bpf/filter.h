@@ -21,7 +21,7 @@ _Static_assert(FILTER_SIZE == 1 << 13, "filter_hash");
 static __always_inline __u8 filter_look(const struct pkt *p)
 {
 	__u32 zero = 0;
-	struct filter *f = bpf_map_lookup_elem(&filter, &zero);
+	struct filter *f = bpf_map_lookup_elem(&filter_map, &zero);
 
 	if (!f)
 		return 0;

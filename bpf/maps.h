@@ -11,16 +11,16 @@
 		__type(value, value_type);                                     \
 	} map_name SEC(".maps")
 
-MAPPED(settings, struct settings, 1);
+MAPPED(settings_map, struct settings, 1);
 MAPPED(services, struct service, MAX_SERVICES);
 MAPPED(units, union unit, MAX_UNITS);
 MAPPED(dsts, struct dst, MAX_DSTS);
-MAPPED(filter, struct filter, 1);
+MAPPED(filter_map, struct filter, 1);
 MAPPED(conns4, struct bucket4, 1);
 MAPPED(nexthops, struct nexthop, MAX_NEXTHOPS);
-MAPPED(stats, struct stats, 1); /* CPU * conf_dsts + dst */
+MAPPED(stats_map, struct stats, 1); /* CPU * conf_dsts + dst */
 MAPPED(estimators, struct estimator, MAX_DSTS);
-MAPPED(sweep, struct sweep, 1);
+MAPPED(sweep_map, struct sweep, 1);
 
 /* How many connections of each group of buckets sit in the overflow region. */
 MAPPED(overflow_hints, __u32, OVERFLOW_HINTS);
@@ -52,7 +52,15 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct counters);
-} counters SEC(".maps");
+} counters_map SEC(".maps");
+
+/* The interfaces that have a mode of attachment of their own. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct ifname);
+	__type(value, __u32);
+} attach_modes SEC(".maps");
 
 /* Interfaces that a frame may be redirected to by XDP, by ifindex. */
 struct {
@@ -66,13 +74,13 @@ static __always_inline struct settings *settings_get(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&settings, &zero);
+	return bpf_map_lookup_elem(&settings_map, &zero);
 }
 
 static __always_inline void count(enum reason reason)
 {
 	__u32 zero = 0;
-	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+	struct counters *c = bpf_map_lookup_elem(&counters_map, &zero);
 
 	if (c && reason < REASON_COUNT)
 		c->count[reason]++;

@@ -9,7 +9,7 @@ static __always_inline struct stats *stats_get(__u32 dst)
 {
 	__u32 index = bpf_get_smp_processor_id() * conf_dsts + dst;
 
-	return bpf_map_lookup_elem(&stats, &index);
+	return bpf_map_lookup_elem(&stats_map, &index);
 }
 
 static __always_inline void stats_connection(__u32 dst)
