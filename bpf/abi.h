@@ -90,10 +90,9 @@ struct version {
 	__u32 timeout;	   /* of persistence, seconds */
 	__u32 weight_max;  /* wrr: the level the turn begins at */
 	__u32 weight_step; /* wrr: greatest common divisor of the weights */
-	__u8 sched_name;   /* row of the scheduler in the Go table */
-	__u8 engine;	   /* row of the persistence engine, 0 none */
-	__u16 pad;
-	__u32 spare[3];
+	__u32 mask;	   /* of persistence, IPv4, network order */
+	char sched_name[8];
+	char engine[4]; /* of persistence, "" none */
 };
 
 enum method { METHOD_MASQ, METHOD_LOCAL, METHOD_TUNNEL, METHOD_ROUTE };
@@ -229,6 +228,20 @@ struct filter {
 	__u8 bits[FILTER_SIZE];
 };
 
+/* What was asked of a connection-synchronisation daemon. */
+struct sync_daemon {
+	union addr group;
+	char interface[16];
+	__u16 max_len;
+	__u16 port; /* host order */
+	__u8 running;
+	__u8 sync_id;
+	__u8 ttl;
+	__u8 family; /* of group */
+};
+
+enum sync_role { SYNC_MASTER, SYNC_BACKUP, SYNC_ROLES };
+
 /* One value for the whole table, written by user space. */
 struct settings {
 	__u32 abi;
@@ -240,6 +253,7 @@ struct settings {
 	__u32 dst_next;	 /* and for a free destination slot */
 	__u32 timeout[STATE_MASK + 1]; /* seconds, by enum conn_state */
 	__u64 gone[5]; /* counted by services that are gone */
+	struct sync_daemon daemon[SYNC_ROLES];
 };
 
 /* The sweep's own memory, written by the timer alone. */

@@ -17,6 +17,7 @@ const volatile struct {
 	enum family family;
 	enum attach_mode attach_mode;
 	enum abi abi;
+	enum sync_role sync_role;
 } abi_enums = {};
 
 MAPPED(clocks, struct clock, 1);

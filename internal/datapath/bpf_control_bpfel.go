@@ -240,6 +240,7 @@ type controlSettings struct {
 	DstNext  uint32
 	Timeout  [16]uint32
 	Gone     [5]uint64
+	Daemon   [2]controlSyncDaemon
 }
 
 type controlStats struct {
@@ -288,6 +289,29 @@ type controlSweep struct {
 	TickStamp uint32
 }
 
+type controlSyncDaemon struct {
+	_     structs.HostLayout
+	Group struct {
+		_ structs.HostLayout
+		B [16]uint8
+	}
+	Interface [16]int8
+	MaxLen    uint16
+	Port      uint16
+	Running   uint8
+	SyncId    uint8
+	Ttl       uint8
+	Family    uint8
+}
+
+type controlSyncRole uint32
+
+const (
+	controlSyncRoleSYNC_MASTER controlSyncRole = 0
+	controlSyncRoleSYNC_BACKUP controlSyncRole = 1
+	controlSyncRoleSYNC_ROLES  controlSyncRole = 2
+)
+
 type controlTicker struct {
 	_     structs.HostLayout
 	Timer struct {
@@ -310,10 +334,9 @@ type controlVersion struct {
 	Timeout    uint32
 	WeightMax  uint32
 	WeightStep uint32
-	SchedName  uint8
-	Engine     uint8
-	Pad        uint16
-	Spare      [3]uint32
+	Mask       uint32
+	SchedName  [8]int8
+	Engine     [4]int8
 }
 
 // Names of all BPF objects in the ELF.

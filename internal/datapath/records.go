@@ -12,6 +12,8 @@ type (
 	Estimator = controlEstimator
 	Settings  = controlSettings
 	Sweep     = controlSweep
+	Daemon    = controlSyncDaemon
+	Addr      = [16]byte
 )
 
 // Families of addresses in records.
@@ -46,6 +48,12 @@ const (
 	StateEstablished = int(controlConnStateSTATE_ESTABLISHED)
 	StateFinWait     = int(controlConnStateSTATE_FIN_WAIT)
 	StateUDP         = int(controlConnStateSTATE_UDP)
+)
+
+// Places of the two daemons in Settings.Daemon.
+const (
+	SyncMaster = int(controlSyncRoleSYNC_MASTER)
+	SyncBackup = int(controlSyncRoleSYNC_BACKUP)
 )
 
 // Bits of the address filter.
@@ -95,3 +103,9 @@ var defaultTimeouts = [...]uint32{
 }
 
 const abiVersion = uint32(controlAbiABI_VERSION)
+
+// DefaultTimeouts are the timeouts of a new table in seconds, by state.
+func DefaultTimeouts() (t [16]uint32) {
+	copy(t[:], defaultTimeouts[:])
+	return t
+}
