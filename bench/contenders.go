@@ -20,8 +20,7 @@ const (
 	hashFastName = "textbook HASH, coarse clock"
 )
 
-// contenders are all that is measured. A new one is a row here; the first of a
-// method is the yardstick.
+// contenders are all that is measured. A new one is a row here.
 var contenders = []contender{
 	{hashName, packet.Masq, hash(false)},
 	{hashFastName, packet.Masq, hash(true)},
