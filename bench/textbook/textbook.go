@@ -93,12 +93,14 @@ func (t *Target) load() error {
 	if err := spec.Variables["coarse_clock"].Set(boolean(t.kind.Coarse)); err != nil {
 		return err
 	}
-	// Two entries for a NAT connection, one for direct routing. The other
-	// balancer's table stays at its one entry.
+	// Two entries for a NAT connection, one for direct routing, in a table
+	// half full, whose chains are short: the kernel gives a hash map about as
+	// many buckets as entries. The other balancer's table stays at its one.
+	const spare = 2
 	if t.kind.Method == packet.Route {
-		spec.Maps["routes"].MaxEntries = uint32(t.stage.Flows)
+		spec.Maps["routes"].MaxEntries = uint32(spare * t.stage.Flows)
 	} else {
-		spec.Maps["translations"].MaxEntries = uint32(2 * t.stage.Flows)
+		spec.Maps["translations"].MaxEntries = uint32(2 * spare * t.stage.Flows)
 	}
 	objects := new(bpf.TextbookObjects)
 	if err := spec.LoadAndAssign(objects, nil); err != nil {
