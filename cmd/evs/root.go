@@ -5,7 +5,9 @@ import (
 )
 
 // verbs are the subcommands of evs, one constructor a row.
-var verbs = []func() *cobra.Command{}
+var verbs = []func() *cobra.Command{
+	directorVerb,
+}
 
 func root() *cobra.Command {
 	cmd := &cobra.Command{
