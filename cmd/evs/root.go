@@ -7,6 +7,7 @@ import (
 // verbs are the subcommands of evs, one constructor a row.
 var verbs = []func() *cobra.Command{
 	directorVerb,
+	labVerb,
 }
 
 func root() *cobra.Command {

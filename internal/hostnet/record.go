@@ -191,3 +191,16 @@ func bootID() (string, error) {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(b)), err
 }
+
+// Forget drops the record of the calling thread's network namespace, for one
+// that is about to be deleted. dir is RecordDir if empty.
+func Forget(dir string) error {
+	if dir == "" {
+		dir = RecordDir
+	}
+	path, err := recordPath(dir)
+	if err != nil {
+		return err
+	}
+	return (&record{}).save(path)
+}
