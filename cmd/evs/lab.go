@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -131,12 +133,15 @@ EVS_BINARY, EVS_METHOD, EVS_CLIENTS, EVS_SERVERS, and the addresses VIP, DIP,
 CIP1…, RIP1…, with _6 appended for IPv6.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			l, err := lab.Up(cmd.Context(), spec)
+			// A terminal that is closed must not leave a lab behind either.
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
+			defer stop()
+			l, err := lab.Up(ctx, spec)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, l.Down()) }()
-			return l.Run(cmd.Context(), streams(cmd), args...)
+			return l.Run(ctx, streams(cmd), args...)
 		},
 	}
 	specFlags(cmd, &spec)

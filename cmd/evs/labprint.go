@@ -61,7 +61,10 @@ func printLoad(w io.Writer, r lab.LoadResult) {
 		fmt.Fprintf(t, "failed: %s\t%d\t%.1f%%\t\n", why, n, 100*float64(n)/float64(total))
 	}
 	t.Flush()
-	round := func(d time.Duration) time.Duration { return d.Round(time.Microsecond) }
-	fmt.Fprintf(w, "%d requests in %s; time to an answer: median %s, 90%% %s, 99%% %s, longest %s\n",
-		total, r.Elapsed.Round(time.Millisecond), round(r.P50), round(r.P90), round(r.P99), round(r.Max))
+	fmt.Fprintf(w, "%d requests in %s", total, r.Elapsed.Round(time.Millisecond))
+	if r.Answered() > 0 {
+		round := func(d time.Duration) time.Duration { return d.Round(time.Microsecond) }
+		fmt.Fprintf(w, "; time to an answer: median %s, 90%% %s, 99%% %s, longest %s", round(r.P50), round(r.P90), round(r.P99), round(r.Max))
+	}
+	fmt.Fprintln(w)
 }

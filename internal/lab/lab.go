@@ -96,7 +96,7 @@ func (l *Lab) build(ctx context.Context) error {
 		if err := addNamespace(l.Namespace(node)); err != nil {
 			return err
 		}
-		if err := l.Do(node, func() error { return settle(ctx, hostnet.Want{Sysctl: existing(quiet)}) }); err != nil {
+		if err := l.Do(node, func() error { return settle(ctx, hostnet.Want{Sysctl: quiet}) }); err != nil {
 			return fmt.Errorf("%s: %w", node, err)
 		}
 	}
@@ -108,8 +108,10 @@ func (l *Lab) build(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", node, err)
 		}
 	}
-	if err := l.Do(Director, func() error { return prepareDirector(ctx) }); err != nil {
-		return fmt.Errorf("%s: %w", Director, err)
+	for _, node := range []string{Router, Director} {
+		if err := l.Do(node, func() error { return forward(ctx) }); err != nil {
+			return fmt.Errorf("%s: %w", node, err)
+		}
 	}
 	for i := range l.Servers {
 		if err := l.startServer(ServerNode(i + 1)); err != nil {
@@ -164,28 +166,16 @@ func settle(ctx context.Context, want hostnet.Want) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := have.Sysctl[hostnet.Forwarding6]; !ok {
-		want.Sysctl = maps.Clone(want.Sysctl)
-		delete(want.Sysctl, hostnet.Forwarding6)
-	}
+	// A kernel without IPv6 has no settings of it.
+	want.Sysctl = maps.Clone(want.Sysctl)
+	maps.DeleteFunc(want.Sysctl, func(key, _ string) bool { _, ok := have.Sysctl[key]; return !ok })
 	_, err = hostnet.Apply(ctx, hostnet.Plan(have, want))
 	return err
 }
 
-// existing leaves out settings that this kernel does not have.
-func existing(values hostnet.Values) hostnet.Values {
-	have, err := hostnet.Read()
-	if err != nil {
-		return values
-	}
-	kept := maps.Clone(values)
-	maps.DeleteFunc(kept, func(key, _ string) bool { _, ok := have.Sysctl[key]; return !ok })
-	return kept
-}
-
-// prepareDirector does what `evs director setup` does, without a record: the
-// namespace is never given back.
-func prepareDirector(ctx context.Context) error {
+// forward does what `evs director setup` does, without a record: the namespace
+// is never given back.
+func forward(ctx context.Context) error {
 	have, err := hostnet.Read()
 	if err != nil {
 		return err

@@ -97,7 +97,7 @@ func (s Spec) client(i int) hostnet.Want {
 }
 
 func (s Spec) router() hostnet.Want {
-	w := hostnet.Want{Up: []string{"lo", "clients", "director"}, Sysctl: hostnet.Values{hostnet.Forwarding4: "1", hostnet.Forwarding6: "1"}}
+	w := hostnet.Want{Up: []string{"lo", "clients", "director"}}
 	for _, f := range s.FamilyList() {
 		w.Addresses = append(w.Addresses, at("clients", host(outer[f], 1), outer[f]), at("director", RouterAddr(f), middle[f]))
 		if s.Method == NAT {
@@ -112,7 +112,7 @@ func (s Spec) router() hostnet.Want {
 	return w
 }
 
-// director leaves the settings of forwarding to hostnet.Director. The VIP is on
+// director leaves the settings of forwarding to hostnet, as router does. The VIP is on
 // the outside interface and not on lo, because neighbour discovery answers only
 // for addresses of the interface it is asked on.
 func (s Spec) director() hostnet.Want {

@@ -1,14 +1,15 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"slices"
+		"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -79,7 +80,13 @@ func (l *Lab) Run(ctx context.Context, std Streams, argv ...string) error {
 // while.
 func (l *Lab) command(ctx context.Context, argv []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
+	cmd.Cancel = func() error {
+		// What a shell started would outlive it.
+		for _, pid := range descendants(cmd.Process.Pid) {
+			_ = unix.Kill(pid, unix.SIGTERM)
+		}
+		return cmd.Process.Signal(unix.SIGTERM)
+	}
 	cmd.WaitDelay = 3 * time.Second
 	cmd.Env = append(os.Environ(), l.Environment()...)
 	return cmd
@@ -112,21 +119,46 @@ func (l *Lab) Environment() []string {
 	return env
 }
 
-// inhabitants are the processes in the namespaces given, other than this one.
-func inhabitants(of []identity) []int {
+// processes are the numbers of all there are.
+func processes() []int {
 	entries, _ := os.ReadDir("/proc")
 	var pids []int
 	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		// A process that has ended meanwhile, or is only waited for, has none.
-		if id, err := identify(filepath.Join("/proc", e.Name(), "ns/net")); err == nil && slices.Contains(of, id) {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+// descendants are the children of a process, their children, and so on.
+func descendants(of int) []int {
+	children := map[int][]int{}
+	for _, pid := range processes() {
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		// The name, in parentheses, may hold anything; state and parent follow.
+		_, rest, _ := strings.Cut(string(stat[max(bytes.LastIndexByte(stat, ')'), 0):]), " ")
+		if fields := strings.Fields(rest); len(fields) > 1 {
+			if parent, err := strconv.Atoi(fields[1]); err == nil {
+				children[parent] = append(children[parent], pid)
+			}
+		}
+	}
+	var all []int
+	for next := children[of]; len(next) > 0; next = next[1:] {
+		all = append(all, next[0])
+		next = append(next, children[next[0]]...)
+	}
+	return all
+}
+
+// inhabitants are the processes in the namespaces given, other than this one.
+func inhabitants(of []identity) []int {
+	return slices.DeleteFunc(processes(), func(pid int) bool {
+		// A process that has ended meanwhile, or is only waited for, has none.
+		id, err := identify(fmt.Sprintf("/proc/%d/ns/net", pid))
+		return err != nil || pid == os.Getpid() || !slices.Contains(of, id)
+	})
 }
 
 // endInhabitants asks them to end, then makes them.
