@@ -38,6 +38,11 @@ func Apply(ctx context.Context, changes []Change) (gone []Change, err error) {
 func apply(c Change) error {
 	switch c.Kind {
 	case Sysctl:
+		// An IPv4 setting of "default" carries over to the interfaces on which
+		// nobody ever wrote it. Not writing what is so already keeps them such.
+		if now, ok, err := readSysctl(c.Name); err == nil && ok && now == c.New {
+			return nil
+		}
 		return writeSysctl(c.Name, c.New)
 	case LinkState:
 		return applyLink(c)

@@ -21,26 +21,27 @@ type Finding struct {
 
 // hooks say what a drop at each hook of netfilter means for a director. The
 // data path sits before all of them but one: tc and XDP programs see a packet
-// before netfilter does, and what they redirect never gets there.
+// before netfilter does, and what they redirect never gets there. In match, the
+// condition of a rule that would help, $ stands for the interfaces.
 var hooks = map[string]struct{ effect, match string }{
 	"prerouting": {
 		"packets of virtual services are redirected before this hook and pass; what the data path leaves to the kernel is dropped: traffic routed plainly, for a Local destination, and answers to health checks",
-		"iifname %s"},
+		"iifname $"},
 	"ingress": {
 		"the data path runs before this hook, so packets of virtual services pass; what it leaves to the kernel is dropped: neighbour discovery, traffic routed plainly, for a Local destination, and answers to health checks",
 		""},
 	"input": {
 		"packets of virtual services are redirected before this hook and pass; dropped are packets for the director itself: for a Local destination, pings of a VIP, and answers to health checks",
-		"iifname %s"},
+		"iifname $"},
 	"forward": {
 		"packets of virtual services are redirected before this hook and pass; dropped is what the director routes plainly: connections the real servers open themselves, and clients that go to a real server's own address",
-		"iifname %[1]s oifname %[1]s"},
+		"iifname $ oifname $"},
 	"output": {
 		"packets of virtual services from other hosts pass; dropped is what the director sends itself: health checks, its own connections to a virtual service, ICMP errors",
-		"oifname %s"},
+		"oifname $"},
 	"postrouting": {
 		"packets of virtual services from other hosts pass; dropped is what leaves by way of the kernel: health checks, ICMP errors, traffic routed plainly",
-		"oifname %s"},
+		"oifname $"},
 	"egress": {
 		"this hook also meets what a tc data path redirects, so packets of virtual services are dropped here (an XDP data path goes past it)",
 		""},
@@ -76,11 +77,11 @@ func (c baseChain) finding(ifaces []string) (f Finding, ok bool) {
 	f.Chain = fmt.Sprintf("nftables chain %s %s %s", c.family, c.table, c.name)
 	f.Problem = strings.Join(problems, ", and ")
 	f.Effect = hook.effect
-	f.Remedy = fmt.Sprintf("nft insert rule %s %s %s %s", c.family, c.table, c.name, "accept")
+	match := ""
 	if hook.match != "" {
-		match := fmt.Sprintf(hook.match, nameSet(ifaces))
-		f.Remedy = fmt.Sprintf("nft 'insert rule %s %s %s %s accept'", c.family, c.table, c.name, match)
+		match = strings.ReplaceAll(hook.match, "$", nameSet(ifaces)) + " "
 	}
+	f.Remedy = fmt.Sprintf("nft 'insert rule %s %s %s %saccept'", c.family, c.table, c.name, match)
 	return f, true
 }
 

@@ -99,8 +99,9 @@ func Plan(have Facts, want Want) []Change {
 // planSysctls orders the writes so that nothing is lost on the way. accept_ra
 // goes to 2 before anything else, because turning forwarding on drops the
 // default routes learnt on interfaces where it is 1; then the switches, which
-// overwrite the settings of the interfaces; then the interfaces, among them
-// those whose value the switch changed though nobody asked for it.
+// overwrite the settings of the interfaces; then "default", which carries over
+// to some; then the interfaces, among them those whose value the switch changed
+// though nobody asked for it.
 func planSysctls(have, want Values) []Change {
 	target := have.clone()
 	if target == nil {
@@ -134,14 +135,16 @@ func planSysctls(have, want Values) []Change {
 }
 
 func rank(key, value string) int {
-	_, _, setting, _ := splitKey(key)
+	_, iface, setting, _ := splitKey(key)
 	switch {
 	case setting == "accept_ra" && value == "2":
 		return 0
 	case key == Forwarding4 || key == Forwarding6:
 		return 1
 	case setting == "accept_ra":
-		return 3
+		return 4
+	case iface == "all" || iface == "default":
+		return 2
 	}
-	return 2
+	return 3
 }

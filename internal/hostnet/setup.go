@@ -86,14 +86,19 @@ func applyRecorded(ctx context.Context, path string, have Facts, changes []Chang
 	return nil, fmt.Errorf("%w (nothing is changed: what came before it was taken back)", err)
 }
 
+// takeBack restores what rec remembers as far as that can be done.
 func takeBack(rec *record) error {
 	now, err := Read()
 	if err != nil {
 		return err
 	}
 	want, _ := rec.restore(now.Sysctl)
-	_, err = Apply(context.Background(), planSysctls(rec.known(now.Sysctl), want))
-	return err
+	var errs []error
+	for _, c := range planSysctls(rec.known(now.Sysctl), want) {
+		_, err := Apply(context.Background(), []Change{c})
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // Teardown restores what Setup changed in the calling thread's network

@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
-		"slices"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
