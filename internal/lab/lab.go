@@ -28,6 +28,8 @@ var (
 	ErrNoLab  = errors.New("no such lab")
 )
 
+var errNotRoot = errors.New("a lab is made of network namespaces, which needs root: try sudo")
+
 // Lab is a lab that is up. It may be used by many goroutines.
 type Lab struct {
 	Spec
@@ -43,7 +45,7 @@ func Up(ctx context.Context, spec Spec) (*Lab, error) {
 		return nil, err
 	}
 	if os.Geteuid() != 0 {
-		return nil, errors.New("a lab is made of network namespaces, which needs root: try sudo")
+		return nil, errNotRoot
 	}
 	if spec.Binary == "" {
 		self, err := os.Executable()
@@ -217,12 +219,16 @@ func Names() ([]string, error) {
 	return names, nil
 }
 
-// Down removes the lab: processes in it, namespaces, files.
+// Down removes the lab: processes in it, namespaces, files. One that someone
+// else removed is down already.
 func (l *Lab) Down() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	err := Remove(ctx, l.Name)
 	l.servers.Wait()
+	if errors.Is(err, ErrNoLab) {
+		return nil
+	}
 	return err
 }
 
@@ -231,6 +237,9 @@ func (l *Lab) Down() error {
 func Remove(ctx context.Context, name string) error {
 	if !nameShape.MatchString(name) {
 		return Spec{Name: name}.WithDefaults().Validate()
+	}
+	if os.Geteuid() != 0 {
+		return errNotRoot
 	}
 	namespaces := namespacesOf(name)
 	dir := filepath.Join(stateDir, name)

@@ -25,31 +25,32 @@ func inNamespace(name string, act func() error) error {
 	defer target.Close()
 	return onThread(func() error {
 		if err := netns.Set(target); err != nil {
-			return fmt.Errorf("enter network namespace %s: %w", name, err)
+			return fmt.Errorf("enter network namespace %s: %w (this needs root)", name, err)
 		}
 		return act()
 	})
 }
 
 // onThread runs act on a locked OS thread and puts the thread's namespace back.
-// If that fails the goroutine ends still locked, and the thread with it.
+// If that fails, or act ends its goroutine, the goroutine ends still locked and
+// the thread with it.
 func onThread(act func() error) error {
 	result := make(chan error, 1)
 	go func() {
+		err := errors.New("ended half-way")
+		defer func() { result <- err }()
 		runtime.LockOSThread()
-		home, err := netns.Get()
-		if err != nil {
+		home, refused := netns.Get()
+		if refused != nil {
 			runtime.UnlockOSThread()
-			result <- fmt.Errorf("this thread's network namespace: %w", err)
+			err = fmt.Errorf("this thread's network namespace: %w", refused)
 			return
 		}
 		defer home.Close()
-		// A panic or Goexit in act ends the goroutine, and the thread too.
 		err = act()
 		if back := netns.Set(home); back == nil {
 			runtime.UnlockOSThread()
 		}
-		result <- err
 	}()
 	return <-result
 }
