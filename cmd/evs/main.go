@@ -4,8 +4,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -35,7 +37,16 @@ func run(args []string) int {
 	}
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "evs: %v\n", err)
-		return 1
+		return exitCode(err)
 	}
 	return 0
+}
+
+// exitCode is that of the command that evs ran, if one failed, else 1.
+func exitCode(err error) int {
+	var failed *exec.ExitError
+	if errors.As(err, &failed) && failed.ExitCode() > 0 {
+		return failed.ExitCode()
+	}
+	return 1
 }

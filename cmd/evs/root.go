@@ -5,7 +5,10 @@ import (
 )
 
 // verbs are the subcommands of evs, one constructor a row.
-var verbs = []func() *cobra.Command{}
+var verbs = []func() *cobra.Command{
+	directorVerb,
+	labVerb,
+}
 
 func root() *cobra.Command {
 	cmd := &cobra.Command{
