@@ -225,6 +225,7 @@ func translate(err error) error {
 		datapath.ErrBusy:        ErrBusy,
 		datapath.ErrFull:        ErrNoSpace,
 		datapath.ErrUnsupported: ErrUnsupported,
+		datapath.ErrNoTable:     ErrNoTable,
 	} {
 		if errors.Is(err, from) {
 			return fmt.Errorf("%w: %w", to, err)

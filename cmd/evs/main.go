@@ -21,8 +21,8 @@ func main() {
 }
 
 // openTable opens the virtual server table of this network namespace.
-func openTable(context.Context) (ipvsadm.Table, error) {
-	return nil, fmt.Errorf("opening the virtual server table: %w", ipvs.ErrUnsupported)
+func openTable(ctx context.Context) (ipvsadm.Table, error) {
+	return ipvs.Open(ctx)
 }
 
 func run(args []string) int {
