@@ -80,7 +80,11 @@ func configure(dp *datapath.Table, l datapath.Live, s Service, entries []datapat
 // DeleteService removes a service with its destinations.
 func (t *Table) DeleteService(k ServiceKey) error {
 	return t.editService(k, func(dp *datapath.Table, l datapath.Live) error {
-		return dp.DeleteService(l.Slot)
+		if err := dp.DeleteService(l.Slot); err != nil {
+			return err
+		}
+		dp.Refilter()
+		return nil
 	})
 }
 
@@ -92,6 +96,7 @@ func (t *Table) Clear() error {
 				return err
 			}
 		}
+		dp.Refilter()
 		return nil
 	})
 }
@@ -163,7 +168,11 @@ func (t *Table) DeleteDestination(k ServiceKey, addr netip.AddrPort) error {
 		if i < 0 {
 			return fmt.Errorf("%s: %s: %w", k, addr, ErrNoDestination)
 		}
-		return configure(dp, l, serviceOf(l), slices.Delete(slices.Clone(l.Entries), i, i+1))
+		if err := configure(dp, l, serviceOf(l), slices.Delete(slices.Clone(l.Entries), i, i+1)); err != nil {
+			return err
+		}
+		dp.Refilter()
+		return nil
 	})
 }
 
