@@ -145,10 +145,7 @@ func (l *Lab) wire(plan layout) error {
 		if err := errors.Join(err, far.Close()); err != nil {
 			return err
 		}
-		if c.bridge == "" {
-			continue
-		}
-		if err := l.Do(c.b.node, func() error { return hostnet.AddPort(c.bridge, c.b.iface) }); err != nil {
+		if err := l.plugIn(c); err != nil {
 			return err
 		}
 	}
@@ -157,6 +154,27 @@ func (l *Lab) wire(plan layout) error {
 			if err := l.Do(node, func() error { return hostnet.AddTunnelEnd(end.name, end.local) }); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// plugIn finishes both ends of a cable.
+func (l *Lab) plugIn(c cable) error {
+	for _, e := range []end{c.a, c.b} {
+		err := l.Do(e.node, func() error {
+			if e == c.b && c.bridge != "" {
+				if err := hostnet.AddPort(c.bridge, e.iface); err != nil {
+					return err
+				}
+			}
+			if l.GRO {
+				return hostnet.SetGRO(e.iface, true)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.node, err)
 		}
 	}
 	return nil

@@ -179,6 +179,28 @@ func TestAFunctionThatEndsItsGoroutineDoesNotHangTheCaller(t *testing.T) {
 	}
 }
 
+func TestOffloadsAreOnAsOnTheLinksOfRealMachines(t *testing.T) {
+	for gro, state := range map[bool]string{false: "off", true: "on"} {
+		t.Run("gro "+state, func(t *testing.T) {
+			l := up(t, Spec{Name: unique("t-offload"), GRO: gro})
+			for node, iface := range map[string]string{ClientNode(1): clientIface, Director: DirectorInsideIface, Switch: ServerNode(1), ServerNode(2): serverIface} {
+				out, err := l.Exec(t.Context(), node, "ethtool", "-k", iface)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, want := range []string{"tx-checksumming: on", "tcp-segmentation-offload: on", "generic-segmentation-offload: on", "generic-receive-offload: " + state} {
+					if !strings.Contains(out, want) {
+						t.Errorf("%s %s: not %s", node, iface, want)
+					}
+				}
+			}
+			if got := who(t, l, ClientNode(1), "http://192.0.2.2/"); got != ServerNode(1) {
+				t.Error(got)
+			}
+		})
+	}
+}
+
 func TestAServerOfADirectRoutingLabAnswersForTheVIPPastTheDirector(t *testing.T) {
 	l := up(t, Spec{Name: unique("t-dr"), Method: DR, Families: Both})
 	// The router sends the VIP's packets to a server as a director would.

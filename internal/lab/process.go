@@ -24,10 +24,18 @@ type Streams struct {
 // Do runs act in a node's network namespace on a locked OS thread: sockets it
 // opens are the node's. Sockets opened by goroutines that act starts are not.
 func (l *Lab) Do(node string, act func() error) error {
-	if !slices.Contains(l.Nodes(), node) {
-		return fmt.Errorf("node %q: lab %s has no such node; it has %v", node, l.Name, l.Nodes())
+	if err := l.Has(node); err != nil {
+		return err
 	}
 	return inNamespace(l.Namespace(node), act)
+}
+
+// Has returns an error naming the nodes there are, if node is not among them.
+func (l *Lab) Has(node string) error {
+	if !slices.Contains(l.Nodes(), node) {
+		return fmt.Errorf("node %q: lab %s has no such node; it has: %s", node, l.Name, strings.Join(l.Nodes(), ", "))
+	}
+	return nil
 }
 
 // Exec runs a command in a node and returns what it printed, to either stream.
