@@ -76,6 +76,9 @@ func (l *Lab) Attach(ctx context.Context, node string, std Streams, argv ...stri
 // Run runs a command outside the lab's namespaces, with the lab in its
 // environment.
 func (l *Lab) Run(ctx context.Context, std Streams, argv ...string) error {
+	if len(argv) == 0 {
+		return fmt.Errorf("lab %s: no command to run", l.Name)
+	}
 	cmd := l.command(ctx, argv)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = std.In, std.Out, std.Err
 	if err := cmd.Run(); err != nil {
