@@ -18,5 +18,6 @@ var (
 	ErrNoDevice          = errors.New("no such network interface")
 	ErrNoSpace           = errors.New("table full")
 	ErrBusy              = errors.New("table is being changed by another process")
+	ErrNoTable           = errors.New("no table in this network namespace: the first `ipvsadm -A` or `evs attach` makes it")
 	ErrUnsupported       = errors.New("not supported by this kernel")
 )

@@ -16,9 +16,10 @@ const (
 	IPv6 Family = 6
 )
 
-// FamilyOf returns the family of a.
+// FamilyOf returns the family of a. An IPv4 address written as IPv6
+// (::ffff:198.51.100.1) is an IPv6 address, as it is to the kernel.
 func FamilyOf(a netip.Addr) Family {
-	if a.Is6() && !a.Is4In6() {
+	if a.Is6() {
 		return IPv6
 	}
 	return IPv4
@@ -114,10 +115,12 @@ type Service struct {
 	// Timeout is the lifetime of a persistence template in seconds. The
 	// kernel keeps it apart from Persistent: zero is a legal value of both.
 	Timeout uint32
-	// PrefixLen is the persistence granularity as a prefix length: 32 (IPv4)
-	// or 128 (IPv6) when clients are told apart by their whole address, which
-	// the zero value also means (see WithDefaults).
-	PrefixLen uint8
+	// Mask is the persistence granularity: clients whose addresses agree in
+	// the bits of the mask go to the same server. It is a whole address of
+	// the service's family: IPv4 masks need not be prefixes (the kernel takes
+	// 255.0.255.0, and 0.0.0.0, which is every client), IPv6 masks are
+	// prefixes of 1 to 128 bits. The zero value tells every client apart.
+	Mask netip.Addr
 	// Engine is the persistence engine, "" or "sip".
 	Engine string
 	// OnePacket schedules each UDP packet on its own (--ops).
@@ -125,17 +128,17 @@ type Service struct {
 }
 
 // WithDefaults fills in what may be left out: the family, the whole-address
-// prefix.
+// mask.
 func (s Service) WithDefaults() Service {
 	if s.FWMark == 0 {
 		s.Family = FamilyOf(s.Addr.Addr())
 	} else if s.Family == 0 {
 		s.Family = IPv4
 	}
-	if s.PrefixLen == 0 {
-		s.PrefixLen = 32
+	if !s.Mask.IsValid() {
+		s.Mask = MaskOf(32, s.Family)
 		if s.Family == IPv6 {
-			s.PrefixLen = 128
+			s.Mask = MaskOf(128, s.Family)
 		}
 	}
 	return s

@@ -13,10 +13,16 @@ import (
 	"syscall"
 
 	"github.com/evs-project/evs/internal/ipvsadm"
+	"github.com/evs-project/evs/ipvs"
 )
 
 func main() {
 	os.Exit(run(os.Args))
+}
+
+// openTable opens the virtual server table of this network namespace.
+func openTable(ctx context.Context) (ipvsadm.Table, error) {
+	return ipvs.Open(ctx)
 }
 
 func run(args []string) int {
@@ -25,7 +31,9 @@ func run(args []string) int {
 
 	name := filepath.Base(args[0])
 	if ipvsadm.Answers(name) {
-		return ipvsadm.Main(ctx, name, args[1:], ipvsadm.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+		return ipvsadm.Main(ctx, name, args[1:],
+			ipvsadm.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr},
+			ipvsadm.Host{Open: openTable, Names: ipvsadm.SystemNames(ctx), UID: os.Geteuid()})
 	}
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "evs: %v\n", err)

@@ -6,6 +6,10 @@ import (
 
 // verbs are the subcommands of evs, one constructor a row.
 var verbs = []func() *cobra.Command{
+	attachVerb,
+	detachVerb,
+	statusVerb,
+	unloadVerb,
 	directorVerb,
 	labVerb,
 }

@@ -1,0 +1,66 @@
+# EVS: every command a developer needs. `make` alone lists them.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# How long each fuzz target runs, and where a hung test package is cut off.
+FUZZTIME     ?= 20s
+TEST_TIMEOUT ?= 15m
+
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# No C compiler is needed to build EVS, nor to run what was built.
+export CGO_ENABLED := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help deps deps-generate build generate check-generated lint test bench demo fuzz clean root
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install what the tests and the demo need and the machine lacks (Debian)
+	@scripts/deps.sh run
+
+deps-generate: ## install the compiler that `generate` needs (Debian)
+	@scripts/deps.sh generate
+
+build: ## build bin/evs, and ipvsadm, ipvsadm-save, ipvsadm-restore beside it
+	@$(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/evs ./cmd/evs
+	@for name in ipvsadm ipvsadm-save ipvsadm-restore; do ln -sfn evs "bin/$$name"; done
+	@echo "built bin/evs $(VERSION)"
+
+generate: deps-generate ## compile the eBPF programs in bpf/ into internal/datapath
+	BPF2GO_CC=clang-19 BPF2GO_STRIP=llvm-strip-19 $(GO) generate ./...
+
+check-generated: deps-generate ## compile them again and fail if anything changes
+	@scripts/check-generated.sh
+
+lint: ## format, vet, static analysis, style; the shell scripts too
+	@scripts/lint.sh $(GOLANGCI_LINT)
+
+test: root deps build ## run every test, one package after the other (root)
+	@start=$$SECONDS; \
+	$(GO) test -count=1 -p 1 -timeout $(TEST_TIMEOUT) ./... \
+		|| { echo "make test: FAILED, see above"; exit 1; }; \
+	echo "all tests passed in $$((SECONDS - start)) s"
+
+bench: root deps build ## measure the data path (root)
+	$(GO) run ./bench
+
+demo: root deps build ## show a load balancer at work, from nothing, in two minutes (root)
+	@scripts/demo.sh
+
+fuzz: ## run each fuzz target for FUZZTIME (20s)
+	@scripts/fuzz.sh $(FUZZTIME)
+
+clean: ## remove what was built
+	rm -rf bin dist bench/out
+
+# The tests, the demo and the benchmarks make network namespaces and load
+# eBPF programs.
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "make: this needs root, to make network namespaces and load eBPF programs" >&2; exit 1; }

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"github.com/evs-project/evs/bench/harness"
+	"github.com/evs-project/evs/bench/packet"
+	"github.com/evs-project/evs/bench/report"
+	"github.com/evs-project/evs/bench/textbook"
+)
+
+// contender is a balancer to be measured, for one forwarding method.
+type contender struct {
+	name   string
+	method packet.Method
+	open   func(contender, harness.Stage) (harness.Target, error)
+}
+
+const (
+	evsName      = "EVS"
+	hashName     = "textbook HASH"
+	hashFastName = "textbook HASH, coarse clock"
+)
+
+// contenders are all that is measured. A new one is a row here.
+var contenders = []contender{
+	{hashName, packet.Masq, hash(false)},
+	{hashFastName, packet.Masq, hash(true)},
+	{hashName, packet.Route, hash(false)},
+	{hashFastName, packet.Route, hash(true)},
+}
+
+func hash(coarse bool) func(contender, harness.Stage) (harness.Target, error) {
+	return func(c contender, s harness.Stage) (harness.Target, error) {
+		return textbook.New(textbook.Kind{Name: c.name, Method: c.method, Coarse: coarse}, s)
+	}
+}
+
+// trial is one thing that is measured about each contender of a method.
+type trial struct {
+	name   string
+	method packet.Method
+	kinds  []packet.Kind // one, or two that take turns
+	fresh  bool          // into an empty table, each flow once
+}
+
+const (
+	natForward = "NAT, established, client to server"
+	natReply   = "NAT, established, server to client"
+	natBoth    = "NAT, established, both in turn"
+	natNew     = "NAT, a new connection with every packet"
+	drForward  = "direct routing, established"
+	drNew      = "direct routing, a new connection with every packet"
+)
+
+var trials = []trial{
+	{natForward, packet.Masq, []packet.Kind{packet.ACK}, false},
+	{natReply, packet.Masq, []packet.Kind{packet.ReplyACK}, false},
+	{natBoth, packet.Masq, []packet.Kind{packet.ACK, packet.ReplyACK}, false},
+	{natNew, packet.Masq, []packet.Kind{packet.SYN}, true},
+	{drForward, packet.Route, []packet.Kind{packet.ACK}, false},
+	{drNew, packet.Route, []packet.Kind{packet.SYN}, true},
+}
+
+// bars are what EVS promises. They hold against the yardstick as the textbook
+// has it; the one with the cheaper clock is there to be seen.
+var bars = []report.Bar{
+	{Case: natForward, Flows: 10_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
+	{Case: natForward, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
+	{Case: natReply, Flows: 10_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
+	{Case: natReply, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
+	{Case: natBoth, Flows: 10_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
+	{Case: natBoth, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
+	{Case: natNew, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 1},
+	{Case: drForward, Flows: 10_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
+	{Case: drForward, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
+	{Case: drNew, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 1},
+}

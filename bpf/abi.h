@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * What the data path and Go both know: every struct, enum and limit. The Go
+ * types are generated from the BTF of this file; nothing is mirrored by hand.
+ *
+ * Who writes what:
+ *   user space (under the table's lock): service, version, entry, dst identity,
+ *     settings, filter;
+ *   the data path: conn4, counts and next hop of a dst, sched_state, stats;
+ *   the timer: estimator, sweep.
+ *
+ * Words that are read without a lock while they change are naturally aligned
+ * and written by one store, so a reader sees the old value or the new one.
+ */
+#pragma once
+
+enum abi { ABI_VERSION = 1 }; /* a table made by another is not opened */
+
+#define SLOTS_PER_BUCKET 4
+#define OVERFLOW_RUN 16	      /* overflow buckets a client's bucket may use */
+#define OVERFLOW_HINTS 4096   /* groups of buckets with a count of overflows */
+#define FILTER_SIZE 8192      /* bytes of the address filter */
+
+/* Defaults and ceilings; the sizes in force are those of the maps. */
+#define MAX_SERVICES 16384
+#define MAX_DSTS 16384
+#define MAX_UNITS 131072
+#define MAX_NEXTHOPS 16384
+
+enum family { FAMILY_V4 = 4, FAMILY_V6 = 6 };
+
+/* An IPv4 address is in the first word, the others are zero. */
+union addr {
+	__u8 b[16];
+	__u32 w[4];
+	__u64 q[2];
+};
+
+/* The identity of a virtual service, and the key it is found by. A
+ * firewall-mark service has only mark and family. */
+struct svc_key {
+	union addr addr;
+	__u32 fwmark;
+	__u16 port; /* network order */
+	__u8 family;
+	__u8 proto;
+};
+
+enum svc_state { SVC_FREE, SVC_LIVE };
+
+/*
+ * One service slot. `version` names the configuration in force: where its
+ * units begin, how many they are, and a serial number. Storing that word is
+ * what commits an edit; a packet that read units while the word changed reads
+ * again (service_pick).
+ */
+struct service {
+	struct svc_key key;
+	__u32 state; /* enum svc_state; storing it commits the birth or death */
+	__u32 incarnation; /* grows when the slot is given another key */
+	__u64 version;
+	__u64 sched_state; /* the scheduler's memory, one word, by compare-and-swap */
+	__u64 born;	   /* order of creation */
+	/* what destinations that are gone had counted */
+	__u64 gone[5];
+	__u64 spare[4];
+};
+
+/* version word: serial << 48 | count << 24 | first unit */
+#define VERSION_UNIT_BITS 24
+#define VERSION_COUNT_BITS 24
+
+enum svc_flags {
+	SVC_PERSISTENT = 1,
+	SVC_ONEPACKET = 2,
+};
+
+enum scheduler {
+	SCHED_NONE, /* known to the table, not yet to the data path */
+	SCHED_RR,
+	SCHED_WRR,
+};
+
+/* First unit of a version: the configuration of the service. */
+struct version {
+	__u8 sched; /* enum scheduler */
+	__u8 sched_flags;
+	__u8 flags; /* enum svc_flags */
+	__u8 prefix_len;
+	__u32 timeout;	   /* of persistence, seconds */
+	__u32 weight_max;  /* wrr: the level the turn begins at */
+	__u32 weight_step; /* wrr: greatest common divisor of the weights */
+	__u32 mask;	   /* of persistence, IPv4, network order */
+	char sched_name[8];
+	char engine[4]; /* of persistence, "" none */
+};
+
+enum method { METHOD_MASQ, METHOD_LOCAL, METHOD_TUNNEL, METHOD_ROUTE };
+
+/* A further unit of a version: one destination, the newest first. */
+struct entry {
+	__u32 dst;
+	__u32 weight;
+	__u32 upper, lower;
+	__u8 method;
+	__u8 tunnel;
+	__u8 tunnel_flags;
+	__u8 pad;
+	__u16 tunnel_port; /* network order */
+	__u16 pad2;
+	__u32 spare[2];
+};
+
+union unit {
+	struct version version;
+	struct entry entry;
+};
+
+enum dst_flags { DST_AVAILABLE = 1 };
+
+/*
+ * One destination slot. Its identity stays as long as a version or a
+ * connection names it, so a connection needs only the index. A destination
+ * that is removed and added again finds its slot, and with it its connections.
+ */
+struct dst {
+	union addr addr;
+	__u16 port; /* network order; 0: that of the packet */
+	__u8 family;
+	__u8 flags;	   /* enum dst_flags */
+	__u32 svc;
+	__u32 incarnation; /* of the service slot */
+	__u32 active;
+	__u32 inactive;
+	__u32 persistent;
+	__u32 nexthop;	     /* index + 1, 0 unknown */
+	__u32 nexthop_stamp; /* jiffies of the last look-up */
+	__u32 spare[4];
+};
+
+/* An Ethernet next hop. Immutable once ifindex is published. */
+struct nexthop {
+	__u32 ifindex; /* 0 free, NEXTHOP_BUSY being filled in */
+	__u8 dmac[6];
+	__u8 smac[6];
+};
+#define NEXTHOP_BUSY 0xffffffff
+
+enum conn_flags {
+	CONN_BUSY = 1, /* claimed, key readable, not yet in force */
+	CONN_LIVE = 2,
+	CONN_INACTIVE = 4,   /* counted in dst.inactive, not in dst.active */
+	CONN_OVERFLOW = 8,   /* sits in the overflow region */
+	CONN_TEMPLATE = 16,  /* persistence */
+};
+
+enum conn_state {
+	STATE_NONE,
+	STATE_ESTABLISHED,
+	STATE_SYN_SENT,
+	STATE_SYN_RECV,
+	STATE_FIN_WAIT,
+	STATE_TIME_WAIT,
+	STATE_CLOSE,
+	STATE_CLOSE_WAIT,
+	STATE_LAST_ACK,
+	STATE_LISTEN,
+	STATE_SYNACK,
+	STATE_UDP,
+	STATE_COUNT,
+};
+#define STATE_MASK 15 /* tables by state have this many rows and one */
+
+/*
+ * An IPv4 connection, 32 bytes, two to a cache line. It is hashed by the
+ * client alone, so that packets of both directions find the same slot; the
+ * server's address is that of the dst.
+ */
+struct conn4 {
+	/* the life word, changed only by 64-bit compare-and-swap */
+	__u32 expires; /* jiffies */
+	__u8 state;    /* enum conn_state */
+	__u8 flags;    /* enum conn_flags */
+	__u16 gen;     /* grows with each connection in this slot */
+	/* the key */
+	__u32 caddr;
+	__u16 cport;
+	__u16 vport;
+	__u32 vaddr;
+	__u32 dst;
+	__u8 proto;
+	__u8 pad;
+	__u16 nexthop;	     /* of replies: index + 1, 0 unknown */
+	__u32 nexthop_stamp; /* jiffies of the last look-up */
+};
+
+struct bucket4 {
+	struct conn4 slot[SLOTS_PER_BUCKET];
+};
+
+/* One CPU's counters of one destination: a cache line, so that no two CPUs
+ * share one. */
+struct stats {
+	__u64 conns;
+	__u64 in_packets;
+	__u64 out_packets;
+	__u64 in_bytes;
+	__u64 out_bytes;
+	__u64 spare[3];
+};
+
+/* The rates of one destination: 2^10 times events per second, in the order of
+ * struct stats. */
+struct estimator {
+	__u64 last[5];
+	__u64 rate[5];
+	__u64 zero[5]; /* written by user space: what the counters were when zeroed */
+	__u32 stamp;   /* jiffies of the last estimate, 0 none yet */
+	__u32 pad;
+};
+
+/* Which addresses can matter at all; a byte per hash value. */
+enum filter_bits { FILTER_VIP = 1, FILTER_RIP = 2 };
+
+struct filter {
+	__u8 any; /* there are firewall-mark services: every address can be a VIP */
+	__u8 pad[7];
+	__u8 bits[FILTER_SIZE];
+};
+
+/* What was asked of a connection-synchronisation daemon. */
+struct sync_daemon {
+	union addr group;
+	char interface[16];
+	__u16 max_len;
+	__u16 port; /* host order */
+	__u8 running;
+	__u8 sync_id;
+	__u8 ttl;
+	__u8 family; /* of group */
+};
+
+enum sync_role { SYNC_MASTER, SYNC_BACKUP, SYNC_ROLES };
+
+/* One value for the whole table, written by user space. */
+struct settings {
+	__u32 abi;
+	__u32 dirty;	/* an edit is under way: reconcile if its writer died */
+	__u32 dst_used; /* destination slots ever used: the timer looks no further */
+	__u32 mode;	/* of attachment, for the whole namespace */
+	__u64 serial;	/* of versions and births */
+	__u32 unit_next; /* where the search for free units goes on */
+	__u32 dst_next;	 /* and for a free destination slot */
+	__u32 timeout[STATE_MASK + 1]; /* seconds, by enum conn_state */
+	__u64 gone[5]; /* counted by services that are gone */
+	struct sync_daemon daemon[SYNC_ROLES];
+};
+
+/* The sweep's own memory, written by the timer alone. */
+struct sweep {
+	__u64 expired;	   /* connections ended since the table was made */
+	__u64 passes;	   /* times the whole table was swept */
+	__u32 bucket;	   /* where the next tick begins */
+	__u32 dst;
+	__u32 dst_stamp;   /* jiffies when the present estimation round began */
+	__u32 tick_stamp;  /* jiffies of the last tick: tells that it is alive */
+};
+
+/*
+ * What became of a packet that concerned EVS. A row here and the call that
+ * counts it are all there is to add; names in listings and metrics follow.
+ */
+enum reason {
+	REASON_NEW_CONNECTION,
+	REASON_REOPENED,	    /* its client opened it anew: the old one ended */
+	REASON_SLOW_PATH,	    /* XDP left it to tc: next hop to be resolved */
+	REASON_TABLE_FULL,	    /* no slot for a new connection */
+	REASON_NO_DESTINATION,	    /* service without a destination to take it */
+	REASON_DESTINATION_GONE,    /* connection to a removed destination */
+	REASON_NOT_A_START,	    /* no connection, and not a packet that makes one */
+	REASON_METHOD_UNSUPPORTED,  /* forwarding method not in this data path */
+	REASON_SCHEDULER_UNSUPPORTED,
+	REASON_TTL_EXCEEDED,
+	REASON_NO_ROUTE,
+	REASON_FORWARDING_DISABLED, /* ip_forward or the interface's forwarding is off */
+	REASON_MALFORMED,	    /* header shorter than it says */
+	REASON_FRAGMENT,	    /* left to the kernel */
+	REASON_REWRITE_FAILED,
+	REASON_COUNT,
+};
+
+struct counters {
+	__u64 count[REASON_COUNT];
+};
+
+/* How an interface is attached where that differs from the namespace's mode. */
+struct ifname {
+	char name[16];
+};
+
+enum attach_mode { MODE_AUTO, MODE_XDP, MODE_TC, MODE_OFF };
+
+/* Answer of the clock program: both clocks at one moment. */
+struct clock {
+	__u64 jiffies;
+	__u64 nanoseconds;
+};
+
+_Static_assert(sizeof(struct svc_key) == 24, "svc_key");
+_Static_assert(sizeof(struct service) == 128, "service");
+_Static_assert(sizeof(union unit) == 32, "unit");
+_Static_assert(sizeof(struct version) == 32, "version");
+_Static_assert(sizeof(struct entry) == 32, "entry");
+_Static_assert(sizeof(struct dst) == 64, "dst");
+_Static_assert(sizeof(struct nexthop) == 16, "nexthop");
+_Static_assert(sizeof(struct conn4) == 32, "conn4");
+_Static_assert(sizeof(struct stats) == 64, "stats");

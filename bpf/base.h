@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* What every file of the data path stands on. */
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "abi.h"
+#include "conf.h"
+#include "maps.h"
+
+#ifndef AF_INET
+#define AF_INET 2
+#endif
+
+#define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
+#define CAS(p, old, new) __sync_val_compare_and_swap(p, old, new)
+/* Keeps the compiler from computing a packet pointer twice: the verifier knows
+ * only of the one that was compared with the end. */
+#define KEEP_POINTER(p) asm volatile("" : "+r"(p))
+#define barrier() asm volatile("" ::: "memory")
+
+static __always_inline __u32 now_jiffies(void)
+{
+	return bpf_jiffies64();
+}

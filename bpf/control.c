@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* What user space runs by hand: starting the timer, reading the clock. */
+#include "base.h"
+#include "expire.h"
+
+/* Enums that only user space reads by name; a variable keeps them in BTF. */
+const volatile struct {
+	enum reason reason;
+	enum scheduler scheduler;
+	enum method method;
+	enum conn_state conn_state;
+	enum conn_flags conn_flags;
+	enum svc_state svc_state;
+	enum svc_flags svc_flags;
+	enum dst_flags dst_flags;
+	enum filter_bits filter_bits;
+	enum family family;
+	enum attach_mode attach_mode;
+	enum abi abi;
+	enum sync_role sync_role;
+} abi_enums = {};
+
+MAPPED(clocks, struct clock, 1);
+
+SEC("tc")
+int evs_start(struct __sk_buff *skb)
+{
+	return ticker_start();
+}
+
+/* Both clocks at one moment: from two readings the caller learns HZ, from one
+ * what an expiry means. */
+SEC("tc")
+int evs_clock(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+	struct clock *c = bpf_map_lookup_elem(&clocks, &zero);
+
+	if (!c)
+		return 1;
+	c->jiffies = bpf_jiffies64();
+	c->nanoseconds = bpf_ktime_get_ns();
+	return 0;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* Incremental Internet checksums (RFC 1624, equation 3). A wrong checksum
+ * stays wrong: the receiver shall notice, not we. */
+#pragma once
+
+#include "base.h"
+
+static __always_inline __u16 csum_fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* The difference that replacing 32 bits makes. */
+static __always_inline __u32 csum_diff32(__u32 old, __u32 new)
+{
+	return (__u16)~(old & 0xffff) + (__u16)~(old >> 16) + (new & 0xffff) + (new >> 16);
+}
+
+static __always_inline __u32 csum_diff16(__u16 old, __u16 new)
+{
+	return (__u16)~old + new;
+}
+
+/* Folds a difference into a checksum field. */
+static __always_inline __u16 csum_apply(__u16 check, __u32 diff)
+{
+	return ~csum_fold((__u16)~check + diff);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* The sure door: what tc does its own way. It sees packets as the stack does,
+ * with checksums still to be made and segments still to be cut. */
+#pragma once
+
+#include <linux/pkt_cls.h>
+
+#include "base.h"
+
+#define CTX struct __sk_buff
+#define CTX_PASS TC_ACT_UNSPEC /* let the next program and the stack have it */
+#define CTX_DROP TC_ACT_SHOT
+#define CTX_IS_XDP 0
+
+#define PKT_TYPE_HOST 0
+
+static __always_inline void *ctx_linear(CTX *ctx, __u32 offset, __u32 size)
+{
+	void *end = (void *)(long)ctx->data_end;
+	void *p = (void *)(long)ctx->data + offset;
+
+	KEEP_POINTER(p);
+	return p + size > end ? NULL : p;
+}
+
+static __always_inline void *ctx_header(CTX *ctx, __u32 offset, __u32 size)
+{
+	void *p;
+
+	if (offset > 256)
+		return NULL;
+	p = ctx_linear(ctx, offset, size);
+	if (p)
+		return p;
+	if (offset + size > ctx->len || bpf_skb_pull_data(ctx, offset + size))
+		return NULL;
+	return ctx_linear(ctx, offset, size);
+}
+
+static __always_inline __u32 ctx_ifindex(CTX *ctx)
+{
+	return ctx->ifindex;
+}
+
+static __always_inline bool ctx_is_ours(CTX *ctx, struct ethhdr *eth)
+{
+	return ctx->pkt_type == PKT_TYPE_HOST;
+}
+
+/* The transport checksum after an address and a port were replaced. The helper
+ * knows whether the checksum is complete or only the pseudo-header's part. */
+static __always_inline bool ctx_l4_fix(CTX *ctx, __u32 offset, bool udp, __u32 old_addr,
+				       __u32 new_addr, __u16 old_port, __u16 new_port)
+{
+	__u64 flags = udp ? BPF_F_MARK_MANGLED_0 : 0;
+
+	if (old_port != new_port &&
+	    bpf_l4_csum_replace(ctx, offset, old_port, new_port, flags | 2))
+		return false;
+	return !bpf_l4_csum_replace(ctx, offset, old_addr, new_addr,
+				    flags | BPF_F_PSEUDO_HDR | 4);
+}
+

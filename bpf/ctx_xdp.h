@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* The fast door: what XDP does its own way. */
+#pragma once
+
+#include "base.h"
+#include "csum.h"
+
+#define CTX struct xdp_md
+#define CTX_PASS XDP_PASS
+#define CTX_DROP XDP_DROP
+#define CTX_IS_XDP 1
+
+static __always_inline void *ctx_header(CTX *ctx, __u32 offset, __u32 size)
+{
+	void *end = (void *)(long)ctx->data_end;
+	void *p;
+
+	if (offset > 256)
+		return NULL;
+	p = (void *)(long)ctx->data + offset;
+	KEEP_POINTER(p);
+	return p + size > end ? NULL : p;
+}
+
+static __always_inline __u32 ctx_ifindex(CTX *ctx)
+{
+	return ctx->ingress_ifindex;
+}
+
+/* The NIC has filtered by address; what is left is multicast. */
+static __always_inline bool ctx_is_ours(CTX *ctx, struct ethhdr *eth)
+{
+	return !(eth->h_dest[0] & 1);
+}
+
+/* The transport checksum after an address and a port were replaced. */
+static __always_inline bool ctx_l4_fix(CTX *ctx, __u32 offset, bool udp, __u32 old_addr,
+				       __u32 new_addr, __u16 old_port, __u16 new_port)
+{
+	__u16 *check = ctx_header(ctx, offset, sizeof(*check));
+	__u16 fixed;
+
+	if (!check)
+		return false;
+	if (udp && !*check)
+		return true;
+	fixed = csum_apply(*check, csum_diff32(old_addr, new_addr) +
+					   csum_diff16(old_port, new_port));
+	*check = udp && !fixed ? 0xffff : fixed;
+	return true;
+}
+

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* The director's fast door, for interfaces whose driver runs XDP. */
+#include "ctx_xdp.h"
+#include "nexthop.h"
+
+/* A frame can be sent where the next hop is resolved and the interface takes
+ * redirected frames; tc does the rest. */
+static __always_inline bool ctx_can_reach(const struct hop *hop)
+{
+	return hop->via && bpf_map_lookup_elem(&xdp_ports, &hop->ifindex);
+}
+
+static __always_inline int ctx_send(CTX *ctx, const struct hop *hop)
+{
+	return bpf_redirect(hop->ifindex, 0);
+}
+
+#include "director.h"
+
+SEC("xdp.frags")
+int evs_xdp(struct xdp_md *ctx)
+{
+	return director(ctx);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * The timer: each tick it ends the expired connections of some buckets, so
+ * that the whole table is gone over once a second, and estimates the rates of
+ * some destinations, so that each has its turn every two seconds. It lives in
+ * a pinned map and needs no process. User space never writes to its map: that
+ * would cancel it.
+ */
+#pragma once
+
+#include "conn.h"
+
+#define CLOCK_MONOTONIC 1
+#define TICK_NS 4000000ULL	  /* while there are connections */
+#define IDLE_TICK_NS 100000000ULL /* while there are none */
+#define TICKS_PER_PASS 250
+#define ESTIMATE_SECONDS 2
+
+struct ticker {
+	struct bpf_timer timer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ticker);
+} tickers SEC(".maps");
+
+static __always_inline struct sweep *sweep_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&sweep_map, &zero);
+}
+
+struct sweep_walk {
+	__u32 bucket;
+	__u32 now;
+	__u64 expired;
+};
+
+/* The group of a connection in the overflow region is that of its client. */
+static __always_inline __u32 conn_group(const struct conn4 *c)
+{
+	struct flow f = {};
+
+	f.caddr = c->caddr;
+	f.cport = c->cport;
+	f.proto = c->proto;
+	return overflow_group(client_hash(&f));
+}
+
+static __always_inline void slot_sweep(struct conn4 *c, struct sweep_walk *w)
+{
+	union life l = life_read(c);
+	__u32 group;
+	struct dst *d;
+
+	if (!(l.flags & CONN_LIVE) || life_valid(l, w->now))
+		return;
+	d = dst_get(c->dst);
+	if (!d)
+		return;
+	group = l.flags & CONN_OVERFLOW ? conn_group(c) : 0;
+	if (conn_end(c, d, l, group))
+		w->expired++;
+}
+
+static long sweep_step(__u32 i, struct sweep_walk *w)
+{
+	struct bucket4 *b = bucket_get(w->bucket);
+
+	if (!b) {
+		w->bucket = 0;
+		return 0;
+	}
+	w->bucket++;
+#pragma unroll
+	for (int s = 0; s < SLOTS_PER_BUCKET; s++)
+		slot_sweep(&b->slot[s], w);
+	return 0;
+}
+
+struct estimate_walk {
+	__u32 dst;
+	__u32 end;
+	__u32 now;
+};
+
+struct sum_walk {
+	__u32 dst;
+	__u64 sum[5];
+};
+
+static long sum_step(__u32 cpu, struct sum_walk *w)
+{
+	__u32 index = cpu * conf_dsts + w->dst;
+	struct stats *s = bpf_map_lookup_elem(&stats_map, &index);
+
+	if (!s)
+		return 1;
+	w->sum[0] += s->conns;
+	w->sum[1] += s->in_packets;
+	w->sum[2] += s->out_packets;
+	w->sum[3] += s->in_bytes;
+	w->sum[4] += s->out_bytes;
+	return 0;
+}
+
+/* Mixes a quarter of the newest rate into the average. */
+static long estimate_step(__u32 i, struct estimate_walk *w)
+{
+	struct estimator *e;
+	struct sum_walk sum = {.dst = w->dst};
+	__u32 elapsed;
+
+	if (w->dst >= w->end)
+		return 1;
+	e = bpf_map_lookup_elem(&estimators, &w->dst);
+	w->dst++;
+	if (!e)
+		return 1;
+	bpf_loop(conf_cpus, sum_step, &sum, 0);
+	elapsed = w->now - e->stamp;
+	for (int k = 0; k < 5; k++) {
+		if (e->stamp && elapsed) {
+			__s64 rate = ((sum.sum[k] - e->last[k]) << 10) * conf_hz / elapsed;
+
+			e->rate[k] += (rate - (__s64)e->rate[k]) >> 2;
+		}
+		e->last[k] = sum.sum[k];
+	}
+	e->stamp = w->now ? w->now : 1;
+	return 0;
+}
+
+static __always_inline void rates_tick(struct sweep *s, __u32 now, __u32 tick_jiffies)
+{
+	struct settings *set = settings_get();
+	struct estimate_walk w = {.now = now};
+	__u32 used, ticks;
+
+	if (!set)
+		return;
+	used = set->dst_used;
+	if (s->dst >= used) {
+		if (now - s->dst_stamp < ESTIMATE_SECONDS * conf_hz)
+			return;
+		s->dst_stamp = now;
+		s->dst = 0;
+	}
+	/* spread a round over the ticks of one second */
+	ticks = conf_hz / (tick_jiffies ? tick_jiffies : 1);
+	w.dst = s->dst;
+	w.end = used;
+	bpf_loop(used / (ticks ? ticks : 1) + 1, estimate_step, &w, 0);
+	s->dst = w.dst;
+}
+
+/* Connections born, less those that the data path ended itself. */
+struct born_walk {
+	__u64 sum;
+};
+
+static long born_step(__u32 cpu, struct born_walk *w)
+{
+	__u32 zero = 0;
+	struct counters *c = bpf_map_lookup_percpu_elem(&counters_map, &zero, cpu);
+
+	if (c)
+		w->sum += c->count[REASON_NEW_CONNECTION] - c->count[REASON_REOPENED];
+	return 0;
+}
+
+static int ticker_tick(void *map, __u32 *key, struct ticker *t)
+{
+	__u32 now = now_jiffies(), buckets = conf_buckets + conf_overflow;
+	struct born_walk born = {};
+	struct sweep *s = sweep_get();
+	struct sweep_walk w = {.now = now};
+	__u64 next = TICK_NS;
+
+	if (!s)
+		return 0;
+	bpf_loop(conf_cpus, born_step, &born, 0);
+	if (born.sum == s->expired) {
+		next = IDLE_TICK_NS;
+	} else {
+		w.bucket = s->bucket;
+		bpf_loop(buckets / TICKS_PER_PASS + 1, sweep_step, &w, 0);
+		if (w.bucket < s->bucket)
+			s->passes++;
+		s->bucket = w.bucket;
+		__sync_fetch_and_add(&s->expired, w.expired);
+	}
+	rates_tick(s, now, now - s->tick_stamp);
+	s->tick_stamp = now;
+	bpf_timer_start(&t->timer, next, 0);
+	return 0;
+}
+
+/* Starts the timer, or starts it again with this program's code. */
+static __always_inline int ticker_start(void)
+{
+	__u32 zero = 0;
+	struct ticker *t = bpf_map_lookup_elem(&tickers, &zero);
+
+	if (!t)
+		return 1;
+	bpf_timer_init(&t->timer, &tickers, CLOCK_MONOTONIC);
+	if (bpf_timer_set_callback(&t->timer, ticker_tick))
+		return 2;
+	return bpf_timer_start(&t->timer, TICK_NS, 0) ? 3 : 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * The address filter: a byte for each hash value says whether an address with
+ * it is a VIP or the address of a masqueraded real server. Packets that are
+ * neither leave after one look; others learn which direction to try first. A
+ * bit too many costs a look-up, a bit too few would lose a packet: user space
+ * sets bits before it adds, and never clears those of a connection's server.
+ */
+#pragma once
+
+#include "pkt.h"
+
+static __always_inline __u32 filter_hash(__u32 addr)
+{
+	addr *= 0x9e3779b1;
+	return addr >> 19; /* the top 13 bits: FILTER_SIZE values */
+}
+
+_Static_assert(FILTER_SIZE == 1 << 13, "filter_hash");
+
+static __always_inline __u8 filter_look(const struct pkt *p)
+{
+	__u32 zero = 0;
+	struct filter *f = bpf_map_lookup_elem(&filter_map, &zero);
+
+	if (!f)
+		return 0;
+	return ((f->bits[filter_hash(p->daddr)] | f->any) & FILTER_VIP) |
+	       (f->bits[filter_hash(p->saddr)] & FILTER_RIP);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * Where a packet goes next. The answer of the routing table is kept, per
+ * destination for packets to a server and per connection for replies, for a
+ * second at most; so a new route or a neighbour's new address is followed
+ * within that time. Neighbours are the kernel's business: what is not resolved
+ * goes through it.
+ */
+#pragma once
+
+#include "conn.h"
+#include "pkt.h"
+
+#define NEXTHOP_PROBES 8
+
+struct hop {
+	struct nexthop *via; /* NULL: by gateway, through the kernel's neighbour table */
+	__u32 ifindex;
+	__u32 gateway;
+};
+
+static __always_inline struct nexthop *nexthop_get(__u32 index_plus_1)
+{
+	__u32 index = index_plus_1 - 1;
+
+	if (!index_plus_1)
+		return NULL;
+	return bpf_map_lookup_elem(&nexthops, &index);
+}
+
+static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)
+{
+	for (int i = 0; i < 6; i++)
+		if (a[i] != b[i])
+			return false;
+	return true;
+}
+
+/* Claims a free entry and fills it. False if another CPU was first. */
+static __always_inline bool nexthop_claim(struct nexthop *n, const struct bpf_fib_lookup *fib)
+{
+	if (CAS(&n->ifindex, 0, NEXTHOP_BUSY) != 0)
+		return false;
+	__builtin_memcpy(n->dmac, fib->dmac, 6);
+	__builtin_memcpy(n->smac, fib->smac, 6);
+	CAS(&n->ifindex, NEXTHOP_BUSY, fib->ifindex);
+	return true;
+}
+
+/*
+ * The index + 1 of the entry for an answer of the routing table; 0 if the
+ * neighbourhood of its hash is full: such a hop is looked up for each packet.
+ */
+static __always_inline __u32 nexthop_intern(const struct bpf_fib_lookup *fib,
+					    struct nexthop **out)
+{
+	__u32 hash = *(__u32 *)&fib->dmac[2] * 0x9e3779b1 + fib->ifindex * 0x85ebca6b;
+
+	for (int i = 0; i < NEXTHOP_PROBES; i++) {
+		__u32 index = ((hash >> 12) + i) & (MAX_NEXTHOPS - 1);
+		struct nexthop *n = bpf_map_lookup_elem(&nexthops, &index);
+
+		if (!n)
+			return 0;
+		if (!READ_ONCE(n->ifindex) && !nexthop_claim(n, fib))
+			continue;
+		if (n->ifindex == fib->ifindex && mac_equal(n->dmac, fib->dmac) &&
+		    mac_equal(n->smac, fib->smac)) {
+			*out = n;
+			return index + 1;
+		}
+	}
+	return 0;
+}
+
+static __always_inline int fib_reason(long rc)
+{
+	return rc == BPF_FIB_LKUP_RET_FWD_DISABLED ? -REASON_FORWARDING_DISABLED
+						    : -REASON_NO_ROUTE;
+}
+
+/*
+ * Asks the routing table for the way from src to dst. On success *index is
+ * what to remember, 0 for nothing. Negative: the reason why there is no way.
+ */
+static __always_inline int hop_ask(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst,
+				   struct hop *hop, __u32 *index)
+{
+	struct bpf_fib_lookup fib = {
+		.family = AF_INET,
+		.l4_protocol = p->proto,
+		.ipv4_src = src,
+		.ipv4_dst = dst,
+		.ifindex = ctx_ifindex(ctx),
+	};
+	long rc = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+
+	*index = 0;
+	hop->via = NULL;
+	hop->ifindex = fib.ifindex;
+	hop->gateway = fib.ipv4_dst;
+	switch (rc) {
+	case BPF_FIB_LKUP_RET_SUCCESS:
+	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+		*index = nexthop_intern(&fib, &hop->via);
+		return 0;
+	case BPF_FIB_LKUP_RET_NO_NEIGH:
+		return 0;
+	}
+	return fib_reason(rc);
+}
+
+/* The way to the server of a connection. */
+static __always_inline int hop_forward(CTX *ctx, const struct pkt *p, struct dst *d,
+				       __u32 now, struct hop *hop)
+{
+	__u32 known = d->nexthop, stamp = d->nexthop_stamp, index;
+	int rc;
+
+	hop->via = nexthop_get(known);
+	if (hop->via &&
+	    (now - stamp < conf_hz || CAS(&d->nexthop_stamp, stamp, now) != stamp)) {
+		hop->ifindex = hop->via->ifindex;
+		return 0;
+	}
+	rc = hop_ask(ctx, p, p->saddr, d->addr.w[0], hop, &index);
+	d->nexthop_stamp = now;
+	d->nexthop = rc ? 0 : index;
+	/* Once a second a packet goes by the kernel's neighbour table, which so
+	 * keeps the server's entry alive and notices when it moves. */
+	if (!CTX_IS_XDP)
+		hop->via = NULL;
+	return rc;
+}
+
+/* The way back to the client. */
+static __always_inline int hop_reply(CTX *ctx, const struct pkt *p, struct conn_ref *ref,
+				     __u32 now, struct hop *hop)
+{
+	struct conn4 *c = ref->conn;
+	__u32 index;
+	int rc;
+
+	hop->via = nexthop_get(c->nexthop);
+	if (hop->via && now - c->nexthop_stamp < conf_hz) {
+		hop->ifindex = hop->via->ifindex;
+		return 0;
+	}
+	rc = hop_ask(ctx, p, c->vaddr, c->caddr, hop, &index);
+	if (life_read(c).gen == ref->life.gen) {
+		c->nexthop = rc ? 0 : index;
+		c->nexthop_stamp = now;
+	}
+	return rc;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* One parse of a packet, as far as the data path needs it. Families part here
+ * and in the rewriting; what lies between sees only struct pkt. */
+#pragma once
+
+#include "base.h"
+
+struct pkt {
+	__u32 saddr, daddr;
+	__u16 sport, dport;
+	__u16 l4;  /* offset of the transport header */
+	__u16 len; /* of the IP packet, bytes */
+	__u8 proto;
+	__u8 ttl;
+	__u8 tcp_flags;
+	bool fragment;
+};
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+#define L3_OFFSET sizeof(struct ethhdr)
+
+/* Whether this is a packet the table could know; ports not yet read. */
+static __always_inline bool pkt_parse_l3(CTX *ctx, struct pkt *p)
+{
+	struct ethhdr *eth = ctx_header(ctx, 0, L3_OFFSET + sizeof(struct iphdr));
+	struct iphdr *ip;
+
+	if (!eth || eth->h_proto != bpf_htons(ETH_P_IP) || !ctx_is_ours(ctx, eth))
+		return false;
+	ip = (void *)(eth + 1);
+	if (ip->version != 4 || ip->ihl < 5)
+		return false;
+	p->saddr = ip->saddr;
+	p->daddr = ip->daddr;
+	p->proto = ip->protocol;
+	p->ttl = ip->ttl;
+	p->len = bpf_ntohs(ip->tot_len);
+	p->l4 = L3_OFFSET + ip->ihl * 4;
+	p->fragment = ip->frag_off & bpf_htons(0x3fff);
+	return p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP;
+}
+
+/* Reads the transport header. False: it is not all there. */
+static __always_inline bool pkt_parse_l4(CTX *ctx, struct pkt *p)
+{
+	if (p->proto == IPPROTO_TCP) {
+		struct tcphdr *tcp = ctx_header(ctx, p->l4, sizeof(*tcp));
+
+		if (!tcp)
+			return false;
+		p->sport = tcp->source;
+		p->dport = tcp->dest;
+		p->tcp_flags = ((__u8 *)tcp)[13];
+	} else {
+		struct udphdr *udp = ctx_header(ctx, p->l4, sizeof(*udp));
+
+		if (!udp)
+			return false;
+		p->sport = udp->source;
+		p->dport = udp->dest;
+	}
+	return true;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * The protocol state machines as tables: direction, event, present state, and
+ * there stands the next one. They are the states IPVS shows, which follow a
+ * connection from outside and forgive what they have not seen.
+ */
+#pragma once
+
+#include "conn.h"
+#include "pkt.h"
+
+enum tcp_event { EVENT_SYN, EVENT_FIN, EVENT_ACK, EVENT_RST, EVENT_NONE };
+
+#define NO STATE_NONE
+#define ES STATE_ESTABLISHED
+#define SS STATE_SYN_SENT
+#define SR STATE_SYN_RECV
+#define FW STATE_FIN_WAIT
+#define TW STATE_TIME_WAIT
+#define CL STATE_CLOSE
+#define CW STATE_CLOSE_WAIT
+#define LA STATE_LAST_ACK
+#define LI STATE_LISTEN
+#define SA STATE_SYNACK
+
+/* [reply][event][state] */
+static const __u8 tcp_next[2][4][STATE_MASK + 1] = {
+	{
+		/*               NO  ES  SS  SR  FW  TW  CL  CW  LA  LI  SA */
+		[EVENT_SYN] = {SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR},
+		[EVENT_FIN] = {CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, TW},
+		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES},
+		[EVENT_RST] = {CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, SR},
+	},
+	{
+		[EVENT_SYN] = {SS, ES, SS, SR, SS, SS, SS, SS, SS, LI, SR},
+		[EVENT_FIN] = {TW, FW, SS, TW, FW, TW, CL, TW, LA, LI, TW},
+		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, LA, ES, ES},
+		[EVENT_RST] = {CL, CL, SS, CL, CL, TW, CL, CL, CL, CL, CL},
+	},
+};
+
+#undef NO
+#undef ES
+#undef SS
+#undef SR
+#undef FW
+#undef TW
+#undef CL
+#undef CW
+#undef LA
+#undef LI
+#undef SA
+
+/* States in which a connection loads its server, as ActiveConn counts them. */
+#define ACTIVE_STATES                                                          \
+	(1 << STATE_ESTABLISHED | 1 << STATE_SYN_SENT | 1 << STATE_SYN_RECV |   \
+	 1 << STATE_SYNACK)
+
+static __always_inline enum tcp_event tcp_event(__u8 flags)
+{
+	if (flags & TCP_RST)
+		return EVENT_RST;
+	if (flags & TCP_SYN)
+		return EVENT_SYN;
+	if (flags & TCP_FIN)
+		return EVENT_FIN;
+	if (flags & TCP_ACK)
+		return EVENT_ACK;
+	return EVENT_NONE;
+}
+
+static __always_inline __u8 state_next(const struct pkt *p, bool reply, __u8 state)
+{
+	enum tcp_event event;
+
+	if (p->proto == IPPROTO_UDP)
+		return STATE_UDP;
+	event = tcp_event(p->tcp_flags);
+	if (event == EVENT_NONE)
+		return STATE_CLOSE;
+	return tcp_next[reply & 1][event & 3][state & STATE_MASK];
+}
+
+/* The life after a packet: its state, and the time it may stay in it. */
+static __always_inline union life life_after(union life l, const struct pkt *p, bool reply,
+					     __u32 now, const struct settings *set)
+{
+	l.state = state_next(p, reply, l.state);
+	if (ACTIVE_STATES >> l.state & 1)
+		l.flags &= ~CONN_INACTIVE;
+	else
+		l.flags |= CONN_INACTIVE;
+	l.expires = now + set->timeout[l.state & STATE_MASK] * conf_hz;
+	return l;
+}
+
+/*
+ * Steps a connection. A packet that changes nothing but the expiry, and that
+ * by less than an eighth of a second, writes nothing: most packets of a busy
+ * connection leave its cache line clean.
+ */
+static __always_inline void conn_step(struct conn_ref *ref, const struct pkt *p, bool reply,
+				      __u32 now, const struct settings *set)
+{
+	union life old = ref->life, next;
+
+#pragma unroll
+	for (int tries = 0; tries < 3; tries++) {
+		next = life_after(old, p, reply, now, set);
+		if (next.state == old.state && next.flags == old.flags &&
+		    next.expires - old.expires < conf_hz / 8)
+			return;
+		ref->life.word = CAS(conn_life(ref->conn), old.word, next.word);
+		if (ref->life.word == old.word) {
+			ref->life = next;
+			if (next.flags != old.flags) {
+				dst_count(ref->dst, old.flags, -1);
+				dst_count(ref->dst, next.flags, 1);
+			}
+			return;
+		}
+		if (ref->life.gen != old.gen || !(ref->life.flags & CONN_LIVE))
+			return; /* it ended meanwhile */
+		old = ref->life;
+	}
+}

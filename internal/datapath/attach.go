@@ -1,0 +1,202 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// door is one way a program is attached to an interface. Its links are pinned
+// as NAME-IFINDEX.
+type door struct {
+	name    string
+	program string
+	attach  func(*ebpf.Program, facts) (link.Link, error)
+}
+
+// The doors: tc is on every attached interface, also behind XDP.
+var (
+	tcDoor  = door{name: "tc", program: tcProgEvsTc, attach: attachTC}
+	xdpDoor = door{name: "xdp", program: xdpProgEvsXdp, attach: attachXDP}
+)
+
+func attachTC(p *ebpf.Program, f facts) (link.Link, error) {
+	return link.AttachTCX(link.TCXOptions{Interface: f.Index, Program: p, Attach: ebpf.AttachTCXIngress})
+}
+
+func attachXDP(p *ebpf.Program, f facts) (link.Link, error) {
+	return link.AttachXDP(link.XDPOptions{Interface: f.Index, Program: p, Flags: link.XDPDriverMode})
+}
+
+func (d door) pin(f facts) string { return d.name + "-" + strconv.Itoa(f.Index) }
+
+// attachError says why an interface cannot take a program, and what to do.
+func attachError(d door, f facts, err error) error {
+	why := ""
+	switch {
+	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL) && d.name == "xdp":
+		why = fmt.Sprintf("its driver does not run XDP: use `evs attach --mode tc %s`", f.Name)
+	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
+		why = fmt.Sprintf("another program is attached there: see `bpftool net show dev %s`", f.Name)
+	case errors.Is(err, unix.ENOSPC):
+		why = fmt.Sprintf("its peer has fewer queues: make them equal with `ethtool -L %s`", f.Name)
+	case errors.Is(err, unix.ERANGE):
+		why = fmt.Sprintf("its MTU is too large for XDP: lower it or use `evs attach --mode tc %s`", f.Name)
+	case errors.Is(err, unix.ENODEV):
+		why = "it is gone"
+	default:
+		return fmt.Errorf("interface %s cannot take the %s program: %w", f.Name, d.name, err)
+	}
+	return fmt.Errorf("interface %s cannot take the %s program: %s (%w)", f.Name, d.name, why, err)
+}
+
+// Attachment is the state of one interface.
+type Attachment struct {
+	Interface string
+	Index     int
+	// Mode is what was asked for, for the interface or the namespace.
+	Mode Mode
+	// Doors are those the interface has: "tc", "xdp".
+	Doors []string
+	// Reason says why it has them.
+	Reason string
+}
+
+// attacher attaches the programs of one table. The caller holds the lock.
+type attacher struct {
+	dir string // of the table
+}
+
+func (a attacher) linkPath(pin string) string { return filepath.Join(a.dir, linksDir, pin) }
+
+// attached reports whether the pinned link is there and still on its interface.
+func (a attacher) attached(d door, f facts) bool {
+	l, err := link.LoadPinnedLink(a.linkPath(d.pin(f)), nil)
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	return linkIfindex(l) == uint32(f.Index)
+}
+
+// linkIfindex returns 0 for a link whose interface is gone.
+func linkIfindex(l link.Link) uint32 {
+	info, err := l.Info()
+	if err != nil {
+		return 0
+	}
+	if tcx := info.TCX(); tcx != nil {
+		return tcx.Ifindex
+	}
+	if xdp := info.XDP(); xdp != nil {
+		return xdp.Ifindex
+	}
+	return 0
+}
+
+// open attaches a door and pins its link.
+func (a attacher) open(d door, f facts) error {
+	if a.attached(d, f) {
+		return nil
+	}
+	path := a.linkPath(d.pin(f))
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("stale link of %s: %w", f.Name, err)
+	}
+	p, err := ebpf.LoadPinnedProgram(filepath.Join(a.dir, d.program), nil)
+	if err != nil {
+		return fmt.Errorf("program of the %s door: %w", d.name, err)
+	}
+	defer p.Close()
+	l, err := d.attach(p, f)
+	if err != nil {
+		return attachError(d, f, err)
+	}
+	defer l.Close()
+	if err := l.Pin(path); err != nil {
+		return fmt.Errorf("pin the %s link of %s: %w", d.name, f.Name, err)
+	}
+	return nil
+}
+
+// shut detaches a door.
+func (a attacher) shut(d door, f facts) error {
+	if err := os.Remove(a.linkPath(d.pin(f))); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("detach %s from %s: %w", d.name, f.Name, err)
+	}
+	return nil
+}
+
+// set brings one interface to what its mode asks for. The XDP door comes
+// after tc and goes before it, so that no packet meets a closed house.
+func (a attacher) set(f facts, m Mode) error {
+	if m == ModeOff {
+		return errors.Join(a.setXDP(f, false), a.shut(tcDoor, f))
+	}
+	if err := a.open(tcDoor, f); err != nil {
+		return err
+	}
+	c := choose(f, m)
+	err := a.setXDP(f, c.XDP)
+	if err != nil && m == ModeAuto {
+		return a.setXDP(f, false) // the driver thinks otherwise: tc is enough
+	}
+	return err
+}
+
+func (a attacher) setXDP(f facts, on bool) error {
+	ports, err := ebpf.LoadPinnedMap(filepath.Join(a.dir, controlMapXdpPorts), nil)
+	if err != nil {
+		return fmt.Errorf("map of XDP interfaces: %w", err)
+	}
+	defer ports.Close()
+	if !on {
+		if err := ports.Delete(uint32(f.Index)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("interface %s: %w", f.Name, err)
+		}
+		return a.shut(xdpDoor, f)
+	}
+	if err := a.open(xdpDoor, f); err != nil {
+		return err
+	}
+	return ports.Put(uint32(f.Index), uint32(1))
+}
+
+// doors returns the doors that are open on an interface.
+func (a attacher) doors(f facts) []string {
+	var open []string
+	for _, d := range []door{tcDoor, xdpDoor} {
+		if a.attached(d, f) {
+			open = append(open, d.name)
+		}
+	}
+	return open
+}
+
+// dropStale removes the links of interfaces that are gone.
+func (a attacher) dropStale(present []facts) error {
+	entries, err := os.ReadDir(filepath.Join(a.dir, linksDir))
+	if err != nil {
+		return fmt.Errorf("links: %w", err)
+	}
+	known := map[string]bool{}
+	for _, f := range present {
+		known[tcDoor.pin(f)], known[xdpDoor.pin(f)] = true, true
+	}
+	for _, e := range entries {
+		if known[e.Name()] || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		if err := os.Remove(a.linkPath(e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("stale link %s: %w", e.Name(), err)
+		}
+	}
+	return nil
+}

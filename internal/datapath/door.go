@@ -1,0 +1,103 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Mode says which door an interface gets.
+type Mode uint32
+
+// The modes.
+const (
+	ModeAuto = Mode(controlAttachModeMODE_AUTO)
+	ModeXDP  = Mode(controlAttachModeMODE_XDP)
+	ModeTC   = Mode(controlAttachModeMODE_TC)
+	ModeOff  = Mode(controlAttachModeMODE_OFF)
+)
+
+var modeNames = [...]string{ModeAuto: "auto", ModeXDP: "xdp", ModeTC: "tc", ModeOff: "off"}
+
+func (m Mode) String() string {
+	if int(m) < len(modeNames) {
+		return modeNames[m]
+	}
+	return fmt.Sprintf("mode %d", uint32(m))
+}
+
+// ParseMode returns the mode called name.
+func ParseMode(name string) (Mode, error) {
+	if i := slices.Index(modeNames[:], name); i >= 0 {
+		return Mode(i), nil
+	}
+	return 0, fmt.Errorf("mode %q: want auto, xdp or tc", name)
+}
+
+// facts are what the choice of a door rests on.
+type facts struct {
+	Name   string
+	Index  int
+	Kind   string // of the link: veth, bridge, …; device for hardware
+	Driver string // of the hardware, "" for none
+}
+
+// xdpDrivers are the drivers of physical interfaces that run XDP natively and
+// take redirected frames.
+var xdpDrivers = []string{
+	"atlantic", "bnxt_en", "dpaa2-eth", "ena", "fec", "gve", "i40e", "ice",
+	"idpf", "igb", "igc", "ixgbe", "ixgbevf", "mana", "mlx4_en", "mlx5_core",
+	"mvneta", "mvpp2", "nfp", "qede", "sfc", "stmmac", "thunder-nic",
+}
+
+// choice is the door for an interface, and why.
+type choice struct {
+	XDP    bool
+	Reason string
+}
+
+// choose decides which door an interface gets under a mode.
+func choose(f facts, m Mode) choice {
+	switch {
+	case m == ModeOff:
+		return choice{Reason: "switched off"}
+	case m == ModeXDP:
+		return choice{XDP: true, Reason: "asked for"}
+	case m == ModeTC:
+		return choice{Reason: "asked for"}
+	case f.Driver == "":
+		return choice{Reason: f.Kind + ": a virtual interface, tc keeps checksum offload and segmentation"}
+	case slices.Contains(xdpDrivers, f.Driver):
+		return choice{XDP: true, Reason: "driver " + f.Driver + " runs XDP natively"}
+	}
+	return choice{Reason: "driver " + f.Driver + " is not known to run XDP natively"}
+}
+
+// interfaces returns the Ethernet interfaces of this namespace, lo apart.
+func interfaces() ([]facts, error) {
+	links, err := netlink.LinkList()
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	var all []facts
+	for _, l := range links {
+		if l.Attrs().EncapType == "ether" {
+			all = append(all, factsOf(l))
+		}
+	}
+	return all, nil
+}
+
+func factsOf(l netlink.Link) facts {
+	f := facts{Name: l.Attrs().Name, Index: l.Attrs().Index, Kind: l.Type()}
+	// A fresh /sys shows this namespace's devices, the host's /sys may not;
+	// virtual interfaces have no driver in either.
+	if to, err := os.Readlink(filepath.Join("/sys/class/net", f.Name, "device/driver")); err == nil {
+		f.Driver = filepath.Base(to)
+	}
+	return f
+}

@@ -1,0 +1,245 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/cilium/ebpf"
+)
+
+// begin marks the table as being edited; end takes the mark away. A writer
+// that is killed between leaves the mark, and the next one puts in order what
+// follows from the rest.
+func (t *Table) begin() { atomic.StoreUint32(&t.Settings().Dirty, 1) }
+
+func (t *Table) end() { atomic.StoreUint32(&t.Settings().Dirty, 0) }
+
+// nextSerial numbers births and versions. The plan stays valid: the edit that
+// takes the number keeps it so.
+func (t *Table) nextSerial() uint64 {
+	s := t.Settings()
+	atomic.AddUint64(&s.Serial, 1)
+	if t.plan != nil {
+		t.plan.serial = s.Serial
+	}
+	return s.Serial
+}
+
+// recover puts in order what a killed writer left: the index of services, and
+// which destinations are available, follow from the live services.
+func (t *Table) recover() error {
+	if atomic.LoadUint32(&t.Settings().Dirty) == 0 {
+		return nil
+	}
+	t.plan = nil
+	p := t.prepared()
+	live := map[ServiceID]uint32{}
+	for i := range t.services.elems {
+		if s := &t.services.elems[i]; s.State == svcLive {
+			live[s.Key] = uint32(i)
+		}
+	}
+	if err := t.recoverIndex(live); err != nil {
+		return err
+	}
+	for i := range t.dsts.elems {
+		t.setAvailable(i, p.dsts[i])
+	}
+	for i := range live {
+		t.addVIP(i)
+	}
+	for i, used := range p.dsts {
+		if used {
+			t.addRIP(&t.dsts.elems[i])
+		}
+	}
+	t.end()
+	return nil
+}
+
+func (t *Table) recoverIndex(live map[ServiceID]uint32) error {
+	var id ServiceID
+	var slot uint32
+	var dead []ServiceID
+	it := t.index.Iterate()
+	for it.Next(&id, &slot) {
+		if want, ok := live[id]; !ok || want != slot {
+			dead = append(dead, id)
+		}
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("index of services: %w", err)
+	}
+	for _, id := range dead {
+		if err := t.index.Delete(id); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("index of services: %w", err)
+		}
+	}
+	for id, slot := range live {
+		if err := t.index.Put(id, slot); err != nil {
+			return fmt.Errorf("index of services: %w", err)
+		}
+	}
+	return nil
+}
+
+// AddService makes a service without destinations and returns its slot. The
+// caller has seen that it does not exist.
+func (t *Table) AddService(id ServiceID, v Version) (int, error) {
+	slot, err := t.allocService(id)
+	if err != nil {
+		return 0, err
+	}
+	p := t.prepared()
+	s := &t.services.elems[slot]
+	t.begin()
+	defer t.end()
+	if s.Key != id {
+		delete(p.svcs, s.Key)
+		s.Incarnation++
+		s.Key = id
+	}
+	s.Gone = [5]uint64{}
+	s.Born = t.nextSerial()
+	p.svcs[id] = slot
+	t.addVIP(id)
+	if err := t.commit(slot, v, nil, 0, false); err != nil {
+		return 0, err
+	}
+	if err := t.index.Put(id, uint32(slot)); err != nil {
+		return 0, fmt.Errorf("index of services: %w", err)
+	}
+	atomic.StoreUint32(&s.State, svcLive)
+	return slot, nil
+}
+
+// DeleteService takes a service and its destinations out of the table. Its
+// connections stay until they expire, and come back to life with it.
+func (t *Table) DeleteService(slot int) error {
+	s := &t.services.elems[slot]
+	first, count := unpackVersion(s.Version)
+	entries := t.entriesAt(first, count)
+	t.begin()
+	defer t.end()
+	t.retire(s, entries)
+	for k, n := range s.Gone {
+		t.Settings().Gone[k] += n
+	}
+	atomic.StoreUint32(&s.State, svcFree)
+	if err := t.index.Delete(s.Key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("index of services: %w", err)
+	}
+	t.prepared().mark(first, count+1, false)
+	t.nextSerial()
+	t.refilter()
+	return nil
+}
+
+// retire makes destinations unavailable and keeps what they counted.
+func (t *Table) retire(s *Service, gone []Entry) {
+	for _, e := range gone {
+		for k, n := range t.DstStats(int(e.Dst)) {
+			s.Gone[k] += n
+		}
+		t.zeroDst(int(e.Dst))
+		t.setAvailable(int(e.Dst), false)
+		t.prepared().dsts[e.Dst] = false
+	}
+}
+
+// Configure replaces configuration and destinations of a service by one store:
+// a packet sees the old or the new. schedState is the scheduler's memory
+// afterwards.
+func (t *Table) Configure(slot int, v Version, entries []Entry, schedState uint64) error {
+	s := &t.services.elems[slot]
+	first, count := unpackVersion(s.Version)
+	was := t.entriesAt(first, count)
+	kept := map[uint32]bool{}
+	for _, e := range entries {
+		kept[e.Dst] = true
+	}
+	t.begin()
+	defer t.end()
+	for _, e := range entries {
+		t.setAvailable(int(e.Dst), true)
+		t.prepared().dsts[e.Dst] = true
+	}
+	if err := t.commit(slot, v, entries, schedState, true); err != nil {
+		return err
+	}
+	var gone []Entry
+	for _, e := range was {
+		if !kept[e.Dst] {
+			gone = append(gone, e)
+		}
+	}
+	t.retire(s, gone)
+	if len(gone) > 0 {
+		t.refilter()
+	}
+	return nil
+}
+
+// commit writes a version to free units and stores the word that names it.
+func (t *Table) commit(slot int, v Version, entries []Entry, schedState uint64, replace bool) error {
+	n := len(entries) + 1
+	first, err := t.allocUnits(n)
+	if err != nil {
+		return err
+	}
+	*as[Version](&t.units.elems[first]) = v
+	for i, e := range entries {
+		*as[Entry](&t.units.elems[first+1+i]) = e
+	}
+	p := t.prepared()
+	p.mark(first, n, true)
+	s := &t.services.elems[slot]
+	old := s.Version
+	atomic.StoreUint64(&s.Version, packVersion(t.nextSerial(), first, len(entries)))
+	atomic.StoreUint64(&s.SchedState, schedState)
+	if replace {
+		was, count := unpackVersion(old)
+		p.mark(was, count+1, false)
+	}
+	return nil
+}
+
+// DstSlot returns the slot of a destination of a service: that which it has or
+// had, with the connections it may still have, else a free one.
+func (t *Table) DstSlot(slot int, want Dst) (int, error) {
+	s := &t.services.elems[slot]
+	for i := range t.dsts.elems[:t.Settings().DstUsed] {
+		d := &t.dsts.elems[i]
+		if d.Svc == uint32(slot) && d.Incarnation == s.Incarnation && d.Port == want.Port && d.Family == want.Family && d.Addr == want.Addr {
+			return i, nil
+		}
+	}
+	i, err := t.allocDst()
+	if err != nil {
+		return 0, err
+	}
+	t.begin()
+	defer t.end()
+	d := &t.dsts.elems[i]
+	*d = Dst{Addr: want.Addr, Port: want.Port, Family: want.Family, Svc: uint32(slot), Incarnation: s.Incarnation}
+	t.zeroDst(i)
+	if used := &t.Settings().DstUsed; uint32(i) >= *used {
+		atomic.StoreUint32(used, uint32(i)+1)
+	}
+	t.addRIP(d)
+	t.prepared().dsts[i] = true // a second destination of this edit takes another
+	return i, nil
+}
+
+// setAvailable tells the data path whether connections may go on to a
+// destination. It writes only a byte that the data path never does.
+func (t *Table) setAvailable(i int, on bool) {
+	flags := &t.dsts.elems[i].Flags
+	if on {
+		*flags |= dstAvailable
+	} else {
+		*flags &^= dstAvailable
+	}
+}
+

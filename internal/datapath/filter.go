@@ -1,0 +1,50 @@
+package datapath
+
+// filterHash is that of filter.h: the first word of an address, multiplied,
+// its top 13 bits.
+func filterHash(addr [16]byte) int {
+	word := uint32(addr[0]) | uint32(addr[1])<<8 | uint32(addr[2])<<16 | uint32(addr[3])<<24
+	return int(word * 0x9e3779b1 >> 19)
+}
+
+func (f *controlFilter) addVIP(id ServiceID) {
+	if id.Fwmark != 0 {
+		f.Any |= filterVIP
+		return
+	}
+	f.Bits[filterHash(id.Addr.B)] |= filterVIP
+}
+
+func (f *controlFilter) addRIP(d *Dst) { f.Bits[filterHash(d.Addr.B)] |= filterRIP }
+
+func (t *Table) addVIP(id ServiceID) { t.filter.elems[0].addVIP(id) }
+func (t *Table) addRIP(d *Dst)       { t.filter.elems[0].addRIP(d) }
+
+// refilter takes out of the filter the addresses that nothing needs any more:
+// no live service, no destination of one, no connection.
+func (t *Table) refilter() {
+	var want controlFilter
+	p := t.prepared()
+	for i := range t.services.elems {
+		if s := &t.services.elems[i]; s.State == svcLive {
+			want.addVIP(s.Key)
+		}
+	}
+	for i := range t.dsts.elems[:t.Settings().DstUsed] {
+		d := &t.dsts.elems[i]
+		busy := d.Active|d.Inactive|d.Persistent != 0
+		if p.dsts[i] || busy {
+			want.addRIP(d)
+		}
+		if s := &t.services.elems[d.Svc]; busy && s.Incarnation == d.Incarnation {
+			want.addVIP(s.Key)
+		}
+	}
+	have := &t.filter.elems[0]
+	have.Any = want.Any
+	for i := range have.Bits {
+		if have.Bits[i] != want.Bits[i] {
+			have.Bits[i] = want.Bits[i]
+		}
+	}
+}

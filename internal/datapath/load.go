@@ -1,0 +1,328 @@
+package datapath
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// Errors that callers branch on.
+var (
+	// ErrNoTable means that this network namespace has no table yet.
+	ErrNoTable = errors.New("no table in this network namespace")
+	// ErrLayout means that the pinned table was made by a program with other
+	// records.
+	ErrLayout = errors.New("the table was made by another version of evs: run `evs unload` with that version, or reboot")
+	// ErrPermission means that the process may not use BPF.
+	ErrPermission = errors.New("permission denied: run as root (CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN are needed)")
+	// ErrUnsupported means that the kernel lacks what EVS needs.
+	ErrUnsupported = errors.New("EVS needs Linux 6.1 or newer with BPF")
+)
+
+// Sizes of a new table.
+type Sizes struct {
+	// Conns is the number of connections the table has room for; it is
+	// rounded up to a power of two. An IPv4 connection takes 32 bytes, and
+	// the overflow region a sixteenth more. 0: chosen by memory.
+	Conns int
+	// Dsts is the number of destinations; 0: MAX_DSTS.
+	Dsts int
+}
+
+const (
+	slotsPerBucket  = len(controlBucket4{}.Slot)
+	minBuckets      = 1 << 12
+	maxBuckets      = 1 << 26
+	defaultBuckets  = 1 << 18 // a million connections, 34 MiB
+	minOverflow     = 1 << 8
+	overflowPart    = 16 // one overflow bucket for so many buckets
+	memoryPart      = 64 // a table takes at most this part of memory by itself
+	beaconName      = "beacon"
+	linksDir        = "links"
+	loopbackIfindex = 1
+)
+
+// buckets returns how many buckets a table of these sizes has.
+func (s Sizes) buckets(memory uint64) int {
+	if s.Conns > 0 {
+		want := (s.Conns + slotsPerBucket - 1) / slotsPerBucket
+		return min(maxBuckets, max(minBuckets, 1<<bits.Len(uint(want-1))))
+	}
+	n := defaultBuckets
+	for n > minBuckets && uint64(n)*uint64(slotsPerBucket)*32 > memory/memoryPart {
+		n /= 2
+	}
+	return n
+}
+
+func memorySize() uint64 {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0
+	}
+	return info.Totalram * uint64(info.Unit)
+}
+
+// checkHost says in one sentence what keeps EVS from running here.
+func checkHost() error {
+	if os.Geteuid() != 0 {
+		return ErrPermission
+	}
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return fmt.Errorf("kernel release: %w", err)
+	}
+	release := unix.ByteSliceToString(name.Release[:])
+	if !releaseSupported(release) {
+		return fmt.Errorf("%w: this is Linux %s", ErrUnsupported, release)
+	}
+	return nil
+}
+
+// releaseSupported reports whether a kernel release is 6.1 or newer.
+func releaseSupported(release string) bool {
+	var major, minor int
+	if _, err := fmt.Sscanf(release, "%d.%d", &major, &minor); err != nil {
+		return true // let the kernel itself refuse
+	}
+	return major > 6 || major == 6 && minor >= 1
+}
+
+// build makes the maps and programs of a new table and pins them under dir.
+// What it leaves behind on failure is the caller's to remove.
+func build(dir string, sizes Sizes) error {
+	if err := os.MkdirAll(filepath.Join(dir, linksDir), 0o700); err != nil {
+		return fmt.Errorf("directory of pins: %w", err)
+	}
+	// The beacon comes first: it tells whose the directory is.
+	if err := pinBeacon(dir); err != nil {
+		return err
+	}
+	hz, err := measureTickRate()
+	if err != nil {
+		return err
+	}
+	specs, err := loadSpecs(hz, sizes)
+	if err != nil {
+		return err
+	}
+	maps, err := loadAll(specs, dir)
+	if err != nil {
+		return err
+	}
+	defer closeAll(maps)
+	for name, m := range maps {
+		if err := m.Pin(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("pin map %s: %w", name, err)
+		}
+	}
+	return initialise(dir)
+}
+
+// pinBeacon pins a device map that holds the namespace's loopback interface.
+// The kernel takes the entry out when the interface goes, which for loopback is
+// when the namespace dies; so anybody can see later whether it lives.
+func pinBeacon(dir string) error {
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "evs_beacon", Type: ebpf.DevMap, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	if err != nil {
+		return loadError("beacon", err)
+	}
+	defer m.Close()
+	if err := m.Put(uint32(0), uint32(loopbackIfindex)); err != nil {
+		return fmt.Errorf("beacon: %w", err)
+	}
+	return m.Pin(filepath.Join(dir, beaconName))
+}
+
+// alive reports whether the namespace of the table pinned in dir still exists.
+func alive(dir string) bool {
+	m, err := ebpf.LoadPinnedMap(filepath.Join(dir, beaconName), nil)
+	if err != nil {
+		return false
+	}
+	defer m.Close()
+	var ifindex uint32
+	return !errors.Is(m.Lookup(uint32(0), &ifindex), ebpf.ErrKeyNotExist)
+}
+
+func measureTickRate() (uint32, error) {
+	spec, err := loadControl()
+	if err != nil {
+		return 0, fmt.Errorf("clock program: %w", err)
+	}
+	var objs struct {
+		Clock  *ebpf.Program `ebpf:"evs_clock"`
+		Clocks *ebpf.Map     `ebpf:"clocks"`
+	}
+	if err := spec.LoadAndAssign(&objs, nil); err != nil {
+		return 0, loadError("clock program", err)
+	}
+	defer objs.Clock.Close()
+	defer objs.Clocks.Close()
+	return tickRate(func() (reading, error) { return readClock(objs.Clock, objs.Clocks) })
+}
+
+// loadSpecs returns the three collections with the facts of this load filled in.
+func loadSpecs(hz uint32, sizes Sizes) ([]*ebpf.CollectionSpec, error) {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return nil, fmt.Errorf("number of CPUs: %w", err)
+	}
+	buckets := sizes.buckets(memorySize())
+	overflow := max(minOverflow, buckets/overflowPart)
+	facts := map[string]any{
+		controlVarConfHz:       hz,
+		controlVarConfCpus:     uint32(cpus),
+		controlVarConfBuckets:  uint32(buckets),
+		controlVarConfOverflow: uint32(overflow),
+		controlVarConfSeed:     randomSeed(),
+	}
+	var specs []*ebpf.CollectionSpec
+	for _, load := range []func() (*ebpf.CollectionSpec, error){loadControl, loadTc, loadXdp} {
+		spec, err := load()
+		if err != nil {
+			return nil, fmt.Errorf("compiled data path: %w", err)
+		}
+		dsts := spec.Maps[controlMapDsts].MaxEntries
+		if sizes.Dsts > 0 {
+			dsts = min(dsts, uint32(sizes.Dsts))
+		}
+		spec.Maps[controlMapDsts].MaxEntries = dsts
+		spec.Maps[controlMapEstimators].MaxEntries = dsts
+		spec.Maps[controlMapStatsMap].MaxEntries = dsts * uint32(cpus)
+		spec.Maps[controlMapConns4].MaxEntries = uint32(buckets + overflow)
+		facts[controlVarConfDsts] = dsts
+		for name, value := range facts {
+			if v := spec.Variables[name]; v != nil {
+				if err := v.Set(value); err != nil {
+					return nil, fmt.Errorf("setting %s: %w", name, err)
+				}
+			}
+		}
+		specs = append(specs, spec)
+	}
+	return specs, nil
+}
+
+func randomSeed() [2]uint64 {
+	var b [16]byte
+	rand.Read(b[:])
+	return [2]uint64{binary.NativeEndian.Uint64(b[:8]) | 1, binary.NativeEndian.Uint64(b[8:]) | 1}
+}
+
+// loadAll loads the collections onto one set of maps, pins the programs in dir
+// and returns the maps.
+func loadAll(specs []*ebpf.CollectionSpec, dir string) (map[string]*ebpf.Map, error) {
+	shared := map[string]*ebpf.Map{}
+	for _, spec := range specs {
+		known := map[string]*ebpf.Map{}
+		for name := range spec.Maps {
+			if m := shared[name]; m != nil {
+				known[name] = m
+			}
+		}
+		coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: known})
+		if err != nil {
+			closeAll(shared)
+			return nil, loadError("data path", err)
+		}
+		for name, m := range coll.Maps {
+			if shared[name] == nil && spec.Maps[name].Type != ebpf.UnspecifiedMap && name[0] != '.' {
+				shared[name] = m
+				delete(coll.Maps, name)
+			}
+		}
+		for name, p := range coll.Programs {
+			if err := p.Pin(filepath.Join(dir, name)); err != nil {
+				coll.Close()
+				closeAll(shared)
+				return nil, fmt.Errorf("pin program %s: %w", name, err)
+			}
+		}
+		coll.Close()
+	}
+	return shared, nil
+}
+
+func closeAll(maps map[string]*ebpf.Map) {
+	for _, m := range maps {
+		m.Close()
+	}
+}
+
+// loadError adds to the kernel's refusal what a person can do about it.
+func loadError(what string, err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && os.Geteuid() != 0:
+		return fmt.Errorf("%s: %w: %w", what, ErrPermission, err)
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, ebpf.ErrNotSupported):
+		return fmt.Errorf("%s: %w: %w", what, ErrUnsupported, err)
+	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.E2BIG):
+		return fmt.Errorf("%s: not enough memory for a table of this size: %w", what, err)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// initialise writes the settings of a table with nothing in it and starts its
+// timer.
+func initialise(dir string) error {
+	settings, err := mapArray[Settings](dir, controlMapSettingsMap)
+	if err != nil {
+		return err
+	}
+	defer settings.close()
+	s := &settings.elems[0]
+	s.Abi = abiVersion
+	copy(s.Timeout[:], defaultTimeouts[:])
+	return startTimer(dir)
+}
+
+func startTimer(dir string) error {
+	start, err := ebpf.LoadPinnedProgram(filepath.Join(dir, controlProgEvsStart), nil)
+	if err != nil {
+		return fmt.Errorf("timer: %w", err)
+	}
+	defer start.Close()
+	if code, _, err := start.Test(make([]byte, 64)); err != nil || code != 0 {
+		return fmt.Errorf("timer did not start: code %d: %w", code, err)
+	}
+	return nil
+}
+
+// create makes this namespace's table unless it is there. The caller holds the
+// lock. A table is whole or not there: it is built aside and renamed.
+func create(_ context.Context, p place, sizes Sizes) (made bool, err error) {
+	if exists(p.table()) {
+		return false, nil
+	}
+	if err := checkHost(); err != nil {
+		return false, err
+	}
+	if err := removePins(p.building()); err != nil { // of a creation that was killed
+		return false, err
+	}
+	if err := build(p.building(), sizes); err != nil {
+		return false, errors.Join(err, removePins(p.building()))
+	}
+	if err := os.Rename(p.building(), p.table()); err != nil {
+		return false, errors.Join(fmt.Errorf("publish the table: %w", err), removePins(p.building()))
+	}
+	return true, nil
+}
+
+// removePins removes a tree of pins. Unpinning a link detaches its program,
+// unpinning the last name of a map frees it.
+func removePins(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove pins: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+)
+
+// ErrFull means that the table has no room for another service, destination or
+// configuration.
+var ErrFull = errors.New("table full")
+
+// plan is what of the arrays is in use. It follows from the live services
+// alone, so that a killed writer leaves nothing that counts as used.
+type plan struct {
+	serial uint64
+	units  []bool
+	dsts   []bool            // named by a live version
+	svcs   map[ServiceID]int // slots by identity, live or not
+}
+
+// prepared returns the plan, made anew if another process edited the table.
+func (t *Table) prepared() *plan {
+	if t.plan != nil && t.plan.serial == t.Settings().Serial {
+		return t.plan
+	}
+	p := &plan{
+		serial: t.Settings().Serial,
+		units:  make([]bool, len(t.units.elems)),
+		dsts:   make([]bool, len(t.dsts.elems)),
+		svcs:   map[ServiceID]int{},
+	}
+	for i := range t.services.elems {
+		s := &t.services.elems[i]
+		if s.Born == 0 {
+			continue // never used
+		}
+		p.svcs[s.Key] = i
+		if s.State != svcLive {
+			continue
+		}
+		first, count := unpackVersion(s.Version)
+		p.mark(first, count+1, true)
+		for _, e := range t.entriesAt(first, count) {
+			p.dsts[e.Dst] = true
+		}
+	}
+	t.plan = p
+	return p
+}
+
+func (p *plan) mark(first, n int, used bool) {
+	for i := first; i < first+n; i++ {
+		p.units[i] = used
+	}
+}
+
+// The version word: serial << 48 | count << 24 | first unit.
+const versionBits = 24
+
+func packVersion(serial uint64, first, count int) uint64 {
+	return serial<<(2*versionBits) | uint64(count)<<versionBits | uint64(first)
+}
+
+func unpackVersion(word uint64) (first, count int) {
+	const mask = 1<<versionBits - 1
+	return int(word & mask), int(word >> versionBits & mask)
+}
+
+func (t *Table) entriesAt(first, count int) []Entry {
+	out := make([]Entry, count)
+	for i := range out {
+		out[i] = *as[Entry](&t.units.elems[first+1+i])
+	}
+	return out
+}
+
+// allocUnits finds n free units in a row. The search goes on where the last
+// one ended, so that units just freed, which a packet may still read, are
+// taken last.
+func (t *Table) allocUnits(n int) (int, error) {
+	used := t.prepared().units
+	start := int(t.Settings().UnitNext)
+	run := 0
+	for i := range 2 * len(used) {
+		at := (start + i) % len(used)
+		if at == 0 {
+			run = 0 // a run does not wrap
+		}
+		if used[at] {
+			run = 0
+			continue
+		}
+		if run++; run == n {
+			t.Settings().UnitNext = uint32((at + 1) % len(used))
+			return at - n + 1, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: no room for %d more destinations; remove services or destinations that are not needed", ErrFull, n-1)
+}
+
+// allocDst finds a destination slot that nothing names, again the longest
+// unused first.
+func (t *Table) allocDst() (int, error) {
+	used := t.prepared().dsts
+	start := int(t.Settings().DstNext)
+	for i := range used {
+		at := (start + i) % len(used)
+		d := &t.dsts.elems[at]
+		if used[at] || atomic.LoadUint32(&d.Active)|atomic.LoadUint32(&d.Inactive)|atomic.LoadUint32(&d.Persistent) != 0 {
+			continue
+		}
+		t.Settings().DstNext = uint32((at + 1) % len(used))
+		return at, nil
+	}
+	return 0, fmt.Errorf("%w: %d destinations are all it has room for", ErrFull, len(used))
+}
+
+// allocService finds a slot for a service: the one it had before, else a free
+// one.
+func (t *Table) allocService(id ServiceID) (int, error) {
+	p := t.prepared()
+	if i, ok := p.svcs[id]; ok {
+		return i, nil
+	}
+	spare := -1
+	for i := range t.services.elems {
+		s := &t.services.elems[i]
+		if s.Born == 0 {
+			return i, nil
+		}
+		if s.State == svcFree && spare < 0 {
+			spare = i
+		}
+	}
+	if spare < 0 {
+		return 0, fmt.Errorf("%w: %d services are all it has room for", ErrFull, len(t.services.elems))
+	}
+	return spare, nil
+}

@@ -1,0 +1,57 @@
+package datapath
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/cilium/ebpf/btf"
+)
+
+// Reason is a row of enum reason: what can become of a packet, apart from being
+// forwarded.
+type Reason struct {
+	Name  string
+	About string
+}
+
+// Reasons explains every row of enum reason to whoever reads the counters, in
+// the enum's order.
+var Reasons = []Reason{
+	{"new_connection", "connections made"},
+	{"reopened", "connections in TIME_WAIT ended because their client opened them anew"},
+	{"slow_path", "packets XDP left to tc: next hop not resolved, or an interface without XDP"},
+	{"table_full", "new connections dropped: no slot in the connection table"},
+	{"no_destination", "new connections dropped: no destination with weight"},
+	{"destination_gone", "packets dropped: their connection's destination was removed"},
+	{"not_a_start", "packets left to the kernel: to a service, but no connection and no start of one"},
+	{"method_unsupported", "new connections dropped: forwarding method not in this data path"},
+	{"scheduler_unsupported", "new connections dropped: scheduler not in this data path"},
+	{"ttl_exceeded", "packets dropped: time to live used up"},
+	{"no_route", "packets dropped: no route to the server or client"},
+	{"forwarding_disabled", "packets dropped: forwarding is off; run `evs director setup`"},
+	{"malformed", "packets left to the kernel: transport header cut short"},
+	{"fragment", "fragments left to the kernel"},
+	{"rewrite_failed", "packets dropped: could not be written"},
+}
+
+// ReasonNames returns the names of enum reason in order, in lower case and
+// without their prefix. They come from the type information of the data path,
+// so that a reason is named in one place.
+var ReasonNames = sync.OnceValues(func() ([]string, error) {
+	spec, err := loadControl()
+	if err != nil {
+		return nil, fmt.Errorf("compiled data path: %w", err)
+	}
+	var reason *btf.Enum
+	if err := spec.Types.TypeByName("reason", &reason); err != nil {
+		return nil, fmt.Errorf("names of reasons: %w", err)
+	}
+	var names []string
+	for _, v := range reason.Values {
+		if name := strings.TrimPrefix(v.Name, "REASON_"); name != "COUNT" {
+			names = append(names, strings.ToLower(name))
+		}
+	}
+	return names, nil
+})

@@ -1,0 +1,111 @@
+package datapath
+
+// The records of the table, as abi.h defines them.
+type (
+	Service   = controlService
+	ServiceID = controlSvcKey
+	Version   = controlVersion
+	Entry     = controlEntry
+	Dst       = controlDst
+	Conn4     = controlConn4
+	Stats     = controlStats
+	Estimator = controlEstimator
+	Settings  = controlSettings
+	Sweep     = controlSweep
+	Daemon    = controlSyncDaemon
+	Addr      = [16]byte
+)
+
+// Families of addresses in records.
+const (
+	FamilyV4 = uint8(controlFamilyFAMILY_V4)
+	FamilyV6 = uint8(controlFamilyFAMILY_V6)
+)
+
+// Flags of a Version.
+const (
+	Persistent = uint8(controlSvcFlagsSVC_PERSISTENT)
+	OnePacket  = uint8(controlSvcFlagsSVC_ONEPACKET)
+)
+
+// Forwarding methods of an Entry.
+const (
+	MethodMasq   = uint8(controlMethodMETHOD_MASQ)
+	MethodLocal  = uint8(controlMethodMETHOD_LOCAL)
+	MethodTunnel = uint8(controlMethodMETHOD_TUNNEL)
+	MethodRoute  = uint8(controlMethodMETHOD_ROUTE)
+)
+
+// Schedulers the data path runs; a Version with SchedNone takes no connection.
+const (
+	SchedNone = uint8(controlSchedulerSCHED_NONE)
+	SchedRR   = uint8(controlSchedulerSCHED_RR)
+	SchedWRR  = uint8(controlSchedulerSCHED_WRR)
+)
+
+// Connection states whose timeouts ipvsadm --set changes.
+const (
+	StateEstablished = int(controlConnStateSTATE_ESTABLISHED)
+	StateFinWait     = int(controlConnStateSTATE_FIN_WAIT)
+	StateUDP         = int(controlConnStateSTATE_UDP)
+)
+
+// Places of the two daemons in Settings.Daemon.
+const (
+	SyncMaster = int(controlSyncRoleSYNC_MASTER)
+	SyncBackup = int(controlSyncRoleSYNC_BACKUP)
+)
+
+// Bits of the address filter.
+const (
+	filterVIP = uint8(controlFilterBitsFILTER_VIP)
+	filterRIP = uint8(controlFilterBitsFILTER_RIP)
+)
+
+const (
+	svcFree      = uint32(controlSvcStateSVC_FREE)
+	svcLive      = uint32(controlSvcStateSVC_LIVE)
+	dstAvailable = uint8(controlDstFlagsDST_AVAILABLE)
+	connLive     = uint8(controlConnFlagsCONN_LIVE)
+)
+
+// StateNames are the names of the connection states as listings print them,
+// by their number.
+var StateNames = [...]string{
+	controlConnStateSTATE_NONE:        "NONE",
+	controlConnStateSTATE_ESTABLISHED: "ESTABLISHED",
+	controlConnStateSTATE_SYN_SENT:    "SYN_SENT",
+	controlConnStateSTATE_SYN_RECV:    "SYN_RECV",
+	controlConnStateSTATE_FIN_WAIT:    "FIN_WAIT",
+	controlConnStateSTATE_TIME_WAIT:   "TIME_WAIT",
+	controlConnStateSTATE_CLOSE:       "CLOSE",
+	controlConnStateSTATE_CLOSE_WAIT:  "CLOSE_WAIT",
+	controlConnStateSTATE_LAST_ACK:    "LAST_ACK",
+	controlConnStateSTATE_LISTEN:      "LISTEN",
+	controlConnStateSTATE_SYNACK:      "SYNACK",
+	controlConnStateSTATE_UDP:         "UDP",
+}
+
+// defaultTimeouts are the kernel's, in seconds, by connection state.
+var defaultTimeouts = [...]uint32{
+	controlConnStateSTATE_NONE:        2,
+	controlConnStateSTATE_ESTABLISHED: 15 * 60,
+	controlConnStateSTATE_SYN_SENT:    2 * 60,
+	controlConnStateSTATE_SYN_RECV:    60,
+	controlConnStateSTATE_FIN_WAIT:    2 * 60,
+	controlConnStateSTATE_TIME_WAIT:   2 * 60,
+	controlConnStateSTATE_CLOSE:       10,
+	controlConnStateSTATE_CLOSE_WAIT:  60,
+	controlConnStateSTATE_LAST_ACK:    30,
+	controlConnStateSTATE_LISTEN:      2 * 60,
+	controlConnStateSTATE_SYNACK:      120,
+	controlConnStateSTATE_UDP:         5 * 60,
+}
+
+const abiVersion = uint32(controlAbiABI_VERSION)
+
+// DefaultTimeouts are the timeouts of a new table in seconds, by state.
+func DefaultTimeouts() (t [16]uint32) {
+	copy(t[:], defaultTimeouts[:])
+	return t
+}

@@ -1,0 +1,211 @@
+package datapath
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/cilium/ebpf"
+)
+
+// Table is the table of the network namespace it was opened in. It is not for
+// concurrent use; processes are serialised by Editor.Edit.
+type Table struct {
+	place    place
+	inode    uint64 // of the directory of pins, to notice that it was replaced
+	attached time.Time
+	settings array[Settings]
+	services array[Service]
+	units    array[controlUnit]
+	dsts     array[Dst]
+	filter   array[controlFilter]
+	stats    array[Stats]
+	rates    array[Estimator]
+	index    *ebpf.Map // service_index
+
+	plan *plan // what is used, valid for plan.serial
+}
+
+func openAt(p place) (*Table, error) {
+	if !exists(p.table()) {
+		return nil, ErrNoTable
+	}
+	t := &Table{place: p, inode: inode(p.table())}
+	if err := t.mapAll(); err != nil {
+		t.Close()
+		if !exists(p.table()) { // unloaded meanwhile
+			return nil, ErrNoTable
+		}
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Table) mapAll() (err error) {
+	dir := t.place.table()
+	if t.settings, err = mapArray[Settings](dir, controlMapSettingsMap); err != nil {
+		return err
+	}
+	if abi := t.settings.elems[0].Abi; abi != abiVersion {
+		return fmt.Errorf("%w (its layout is %d, this program's %d)", ErrLayout, abi, abiVersion)
+	}
+	if t.services, err = mapArray[Service](dir, controlMapServices); err != nil {
+		return err
+	}
+	if t.units, err = mapArray[controlUnit](dir, controlMapUnits); err != nil {
+		return err
+	}
+	if t.dsts, err = mapArray[Dst](dir, controlMapDsts); err != nil {
+		return err
+	}
+	if t.filter, err = mapArray[controlFilter](dir, controlMapFilterMap); err != nil {
+		return err
+	}
+	if t.stats, err = mapArray[Stats](dir, controlMapStatsMap); err != nil {
+		return err
+	}
+	if t.rates, err = mapArray[Estimator](dir, controlMapEstimators); err != nil {
+		return err
+	}
+	t.index, err = ebpf.LoadPinnedMap(filepath.Join(dir, controlMapServiceIndex), nil)
+	return err
+}
+
+// Close lets go of the table, which stays.
+func (t *Table) Close() error {
+	t.settings.close()
+	t.services.close()
+	t.units.close()
+	t.dsts.close()
+	t.filter.close()
+	t.stats.close()
+	t.rates.close()
+	if t.index != nil {
+		return t.index.Close()
+	}
+	return nil
+}
+
+// lockHere takes the lock of this namespace.
+func lockHere(ctx context.Context) (place, *lock, error) {
+	if os.Geteuid() != 0 {
+		return place{}, nil, ErrPermission
+	}
+	p, err := here()
+	if err != nil {
+		return place{}, nil, err
+	}
+	l, err := acquire(ctx, p.dir, lockPatience)
+	return p, l, err
+}
+
+// Unload removes the table of this namespace: programs, connections, all. It
+// reports whether there was one. Remains of dead namespaces go with it.
+func Unload(ctx context.Context) (bool, error) {
+	p, l, err := lockHere(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer l.release()
+	had := exists(p.table())
+	return had, errors.Join(removePins(p.dir), removeRemains(p))
+}
+
+// removeRemains clears what dead namespaces and killed creations left. What
+// another process has locked is in use, and left alone.
+func removeRemains(own place) error {
+	entries, err := os.ReadDir(own.root)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("tables of this machine: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		dir := filepath.Join(own.root, e.Name())
+		if dir == own.dir {
+			continue
+		}
+		l, err := tryLock(dir)
+		if err != nil {
+			continue
+		}
+		p := place{root: own.root, dir: dir}
+		if !exists(p.table()) || !alive(p.table()) {
+			errs = append(errs, removePins(dir))
+		}
+		l.release()
+	}
+	return errors.Join(errs...)
+}
+
+// Settings returns the table's settings, which may be changed in place within
+// Edit.
+func (t *Table) Settings() *Settings { return &t.settings.elems[0] }
+
+// ticksPerSecond is how the pinned programs count time.
+func (t *Table) clock() (reading, uint32, error) {
+	dir := t.place.table()
+	program, err := ebpf.LoadPinnedProgram(filepath.Join(dir, controlProgEvsClock), nil)
+	if err != nil {
+		return reading{}, 0, fmt.Errorf("clock program: %w", err)
+	}
+	defer program.Close()
+	clocks, err := ebpf.LoadPinnedMap(filepath.Join(dir, controlMapClocks), nil)
+	if err != nil {
+		return reading{}, 0, fmt.Errorf("clock program's answer: %w", err)
+	}
+	defer clocks.Close()
+	read := func() (reading, error) { return readClock(program, clocks) }
+	hz, err := tickRate(read)
+	if err != nil {
+		return reading{}, 0, err
+	}
+	now, err := read()
+	return now, hz, err
+}
+
+// TimerAge returns how long ago the timer last ran.
+func (t *Table) TimerAge() (time.Duration, error) {
+	sweep, err := mapArray[Sweep](t.place.table(), controlMapSweepMap)
+	if err != nil {
+		return 0, err
+	}
+	defer sweep.close()
+	now, hz, err := t.clock()
+	if err != nil {
+		return 0, err
+	}
+	ticks := int32(uint32(now.Jiffies) - atomic.LoadUint32(&sweep.elems[0].TickStamp))
+	return time.Duration(max(ticks, 0)) * time.Second / time.Duration(hz), nil
+}
+
+// Counters returns how often each reason was counted, by its name in lower
+// case: "no_destination".
+func (t *Table) Counters() (map[string]uint64, error) {
+	m, err := ebpf.LoadPinnedMap(filepath.Join(t.place.table(), controlMapCountersMap), nil)
+	if err != nil {
+		return nil, fmt.Errorf("counters: %w", err)
+	}
+	defer m.Close()
+	var rows []controlCounters
+	if err := m.Lookup(uint32(0), &rows); err != nil {
+		return nil, fmt.Errorf("counters: %w", err)
+	}
+	names, err := ReasonNames()
+	if err != nil {
+		return nil, err
+	}
+	counts := make(map[string]uint64, len(names))
+	for i, name := range names {
+		for _, row := range rows {
+			counts[name] += row.Count[i]
+		}
+	}
+	return counts, nil
+}

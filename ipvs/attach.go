@@ -1,0 +1,138 @@
+package ipvs
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/evs-project/evs/internal/datapath"
+)
+
+// AttachMode says by which door packets of an interface enter the data path.
+type AttachMode string
+
+// The modes. tc works on every Ethernet interface; xdp is faster where the
+// driver runs it; auto chooses by driver; off attaches nothing.
+const (
+	AttachAuto AttachMode = "auto"
+	AttachXDP  AttachMode = "xdp"
+	AttachTC   AttachMode = "tc"
+	AttachOff  AttachMode = "off"
+)
+
+// Attachment is the state of one interface.
+type Attachment struct {
+	Interface string
+	Index     int
+	Mode      AttachMode // asked for, of the interface or the namespace
+	Doors     []string   // open: "tc", "xdp" or both; tc is the slow path of xdp
+	Reason    string     // why these
+}
+
+// Attach sets the mode of the named interfaces, or without names that of the
+// whole namespace, also for interfaces that appear later; it ends the modes of
+// single interfaces then. The table is created where it is missing. If an
+// interface cannot take its program, an error says why and everything is as it
+// was before.
+func (t *Table) Attach(mode AttachMode, interfaces ...string) error {
+	m, err := datapath.ParseMode(string(mode))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return t.edit(func(dp *datapath.Table) error { return dp.Attach(m, interfaces) })
+}
+
+// Detach takes the programs off the named interfaces, or without names off all
+// of them, and keeps them off until Attach. The table and its connections stay.
+func (t *Table) Detach(interfaces ...string) error {
+	return t.editExisting(ErrNoTable, func(dp *datapath.Table) error {
+		return dp.Attach(datapath.ModeOff, interfaces)
+	})
+}
+
+// Status is the state of the table as a whole.
+type Status struct {
+	Kernel string
+	// Mode is that of the namespace.
+	Mode        AttachMode
+	Attachments []Attachment
+	Services    int
+	// Conns of Capacity connections are in use; the table takes Bytes of
+	// memory for them.
+	Conns    int
+	Capacity int
+	Bytes    int64
+	// Timer is how long ago the expiry timer ran: a fraction of a second.
+	Timer time.Duration
+	// Counters are the events of the data path by name: new connections, and
+	// for each reason how many packets it left or dropped.
+	Counters []Counter
+}
+
+// Counter is an event of the data path and how often it came about.
+type Counter struct {
+	Name  string
+	Count uint64
+	About string
+}
+
+// Status returns the state of the table, or ErrNoTable.
+func (t *Table) Status() (Status, error) {
+	s := Status{Kernel: datapath.KernelRelease()}
+	err := t.editor.View(func(dp *datapath.Table) (err error) {
+		s.Mode = AttachMode(datapath.Mode(dp.Settings().Mode).String())
+		s.Services = len(dp.Services())
+		if s.Attachments, err = attachments(dp); err != nil {
+			return err
+		}
+		if s.Capacity, s.Bytes, err = dp.ConnCapacity(); err != nil {
+			return err
+		}
+		for _, err := range dp.Conns() {
+			if err != nil {
+				return err
+			}
+			s.Conns++
+		}
+		if s.Timer, err = dp.TimerAge(); err != nil {
+			return err
+		}
+		s.Counters, err = counters(dp)
+		return err
+	})
+	return s, translate(err)
+}
+
+func attachments(dp *datapath.Table) ([]Attachment, error) {
+	list, err := dp.Attachments()
+	var all []Attachment
+	for _, a := range list {
+		all = append(all, Attachment{
+			Interface: a.Interface, Index: a.Index, Mode: AttachMode(a.Mode.String()),
+			Doors: a.Doors, Reason: a.Reason,
+		})
+	}
+	return all, err
+}
+
+func counters(dp *datapath.Table) ([]Counter, error) {
+	counts, err := dp.Counters()
+	if err != nil {
+		return nil, err
+	}
+	var all []Counter
+	for _, r := range datapath.Reasons {
+		all = append(all, Counter{Name: r.Name, Count: counts[r.Name], About: r.About})
+	}
+	return all, nil
+}
+
+// Unload removes the table of this network namespace: programs, services,
+// connections. It reports whether there was one. Remains of namespaces that
+// died with a table are cleared too.
+func (t *Table) Unload() (bool, error) {
+	if err := t.Close(); err != nil {
+		return false, err
+	}
+	had, err := datapath.Unload(t.ctx)
+	return had, translate(err)
+}

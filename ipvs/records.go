@@ -1,0 +1,235 @@
+package ipvs
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/evs-project/evs/internal/datapath"
+)
+
+// How nouns become records and records nouns. Ports and IPv4 masks are in
+// network order in records.
+
+func swap16(v uint16) uint16 { return bits.ReverseBytes16(v) }
+
+func addrRecord(a netip.Addr) (out datapath.Addr) {
+	copy(out[:], a.AsSlice())
+	return out
+}
+
+func addrOf(b datapath.Addr, family uint8) netip.Addr {
+	if family == datapath.FamilyV6 {
+		return netip.AddrFrom16(b)
+	}
+	return netip.AddrFrom4([4]byte(b[:4]))
+}
+
+func familyRecord(f Family) uint8 {
+	if f == IPv6 {
+		return datapath.FamilyV6
+	}
+	return datapath.FamilyV4
+}
+
+func familyOf(f uint8) Family {
+	if f == datapath.FamilyV6 {
+		return IPv6
+	}
+	return IPv4
+}
+
+func keyRecord(k ServiceKey) (id datapath.ServiceID) {
+	id.Family = familyRecord(k.Family)
+	if k.FWMark != 0 {
+		id.Fwmark = k.FWMark
+		return id
+	}
+	id.Family = familyRecord(FamilyOf(k.Addr.Addr()))
+	id.Addr.B = addrRecord(k.Addr.Addr())
+	id.Port = swap16(k.Addr.Port())
+	id.Proto = uint8(k.Protocol)
+	return id
+}
+
+func keyOf(id datapath.ServiceID) ServiceKey {
+	if id.Fwmark != 0 {
+		return ServiceMark(id.Fwmark, familyOf(id.Family))
+	}
+	return ServiceAt(Protocol(id.Proto), netip.AddrPortFrom(addrOf(id.Addr.B, id.Family), swap16(id.Port)))
+}
+
+// programs are the schedulers that the data path runs, by name.
+var programs = map[string]uint8{"rr": datapath.SchedRR, "wrr": datapath.SchedWRR}
+
+func setName(to []int8, name string) {
+	for i := range min(len(to), len(name)) {
+		to[i] = int8(name[i])
+	}
+}
+
+func nameOf(from []int8) string {
+	var b strings.Builder
+	for _, c := range from {
+		if c == 0 {
+			break
+		}
+		b.WriteByte(byte(c))
+	}
+	return b.String()
+}
+
+func versionRecord(s Service) datapath.Version {
+	v := datapath.Version{
+		Sched:      programs[s.Scheduler],
+		SchedFlags: uint8(s.SchedFlags),
+		Timeout:    s.Timeout,
+		PrefixLen:  uint8(MaskLen(s.Mask)),
+	}
+	if s.Mask.Is4() {
+		m := s.Mask.As4()
+		v.Mask = uint32(m[0]) | uint32(m[1])<<8 | uint32(m[2])<<16 | uint32(m[3])<<24
+	}
+	if s.Persistent {
+		v.Flags |= datapath.Persistent
+	}
+	if s.OnePacket {
+		v.Flags |= datapath.OnePacket
+	}
+	setName(v.SchedName[:], s.Scheduler)
+	setName(v.Engine[:], s.Engine)
+	return v
+}
+
+func serviceOf(l datapath.Live) Service {
+	v := l.Version
+	s := Service{
+		ServiceKey: keyOf(l.ID),
+		Scheduler:  nameOf(v.SchedName[:]),
+		SchedFlags: SchedFlags(v.SchedFlags),
+		Persistent: v.Flags&datapath.Persistent != 0,
+		OnePacket:  v.Flags&datapath.OnePacket != 0,
+		Timeout:    v.Timeout,
+		Engine:     nameOf(v.Engine[:]),
+	}
+	if s.Family == IPv6 {
+		s.Mask = MaskOf(int(v.PrefixLen), IPv6)
+	} else {
+		m := v.Mask
+		s.Mask = netip.AddrFrom4([4]byte{byte(m), byte(m >> 8), byte(m >> 16), byte(m >> 24)})
+	}
+	return s
+}
+
+func dstRecord(a netip.AddrPort) (d datapath.Dst) {
+	d.Addr.B = addrRecord(a.Addr())
+	d.Family = familyRecord(FamilyOf(a.Addr()))
+	d.Port = swap16(a.Port())
+	return d
+}
+
+func entryRecord(d Destination, local bool) datapath.Entry {
+	e := datapath.Entry{
+		Weight: uint32(d.Weight), Upper: d.Upper, Lower: d.Lower,
+		Method: uint8(d.Method), Tunnel: uint8(d.Tunnel.Type),
+		TunnelFlags: uint8(d.Tunnel.Flags), TunnelPort: swap16(d.Tunnel.Port),
+	}
+	if local {
+		e.Method = datapath.MethodLocal
+	}
+	return e
+}
+
+func destinationOf(d datapath.Dst, e datapath.Entry) Destination {
+	return Destination{
+		Addr: addrPort(d), Method: Method(e.Method), Weight: int32(e.Weight),
+		Upper: e.Upper, Lower: e.Lower,
+		Tunnel: TunnelOptions{Type: TunnelType(e.Tunnel), Port: swap16(e.TunnelPort), Flags: TunnelFlags(e.TunnelFlags)},
+	}
+}
+
+func statsOf(c datapath.Counts) Stats {
+	return Stats{Connections: c[0], InPackets: c[1], OutPackets: c[2], InBytes: c[3], OutBytes: c[4]}
+}
+
+func (s Stats) add(o Stats) Stats {
+	return Stats{
+		Connections: s.Connections + o.Connections,
+		InPackets:   s.InPackets + o.InPackets, OutPackets: s.OutPackets + o.OutPackets,
+		InBytes: s.InBytes + o.InBytes, OutBytes: s.OutBytes + o.OutBytes,
+	}
+}
+
+func connOf(c datapath.ConnRecord) Conn {
+	v4 := func(word uint32) netip.Addr {
+		return netip.AddrFrom4([4]byte{byte(word), byte(word >> 8), byte(word >> 16), byte(word >> 24)})
+	}
+	dst := addrPort(c.Dst)
+	if dst.Port() == 0 {
+		dst = netip.AddrPortFrom(dst.Addr(), swap16(c.Vport))
+	}
+	return Conn{
+		Protocol:    Protocol(c.Proto),
+		Client:      netip.AddrPortFrom(v4(c.Caddr), swap16(c.Cport)),
+		Virtual:     netip.AddrPortFrom(v4(c.Vaddr), swap16(c.Vport)),
+		Destination: dst,
+		Method:      Masquerade,
+		State:       datapath.StateNames[c.State],
+		Expires:     c.Left,
+	}
+}
+
+// roles are the names of the daemons, in the order of their records.
+var roles = [...]string{datapath.SyncMaster: "master", datapath.SyncBackup: "backup"}
+
+func daemonRecord(d Daemon) (r datapath.Daemon, err error) {
+	if _, err := netlink.LinkByName(d.Interface); err != nil {
+		return r, fmt.Errorf("%s: %w", d.Interface, ErrNoDevice)
+	}
+	r.Group.B, r.Family = addrRecord(d.Group), familyRecord(FamilyOf(d.Group))
+	r.MaxLen, r.Port, r.SyncId, r.Ttl, r.Running = d.MaxLen, d.Port, d.SyncID, d.TTL, 1
+	setName(r.Interface[:len(r.Interface)-1], d.Interface)
+	return r, nil
+}
+
+func daemonOf(role string, r datapath.Daemon) Daemon {
+	return Daemon{
+		Role: role, Interface: nameOf(r.Interface[:]), SyncID: r.SyncId, MaxLen: r.MaxLen,
+		Group: addrOf(r.Group.B, r.Family), Port: r.Port, TTL: r.Ttl,
+	}
+}
+
+// addrKind reports whether an address is one of the director's own, which
+// makes the destination a local one. A broadcast address is no server's.
+func addrKind(a netip.Addr) (local bool, err error) {
+	routes, err := netlink.RouteGet(net.IP(a.AsSlice()))
+	if err != nil || len(routes) == 0 {
+		return false, nil // no route yet: not local
+	}
+	if routes[0].Type == unix.RTN_BROADCAST {
+		return false, fmt.Errorf("%w: %s is a broadcast address of this host", ErrInvalid, a)
+	}
+	return routes[0].Type == unix.RTN_LOCAL, nil
+}
+
+// translate gives the data path's errors the names of this package.
+func translate(err error) error {
+	for from, to := range map[error]error{
+		datapath.ErrPermission:  ErrPermission,
+		datapath.ErrBusy:        ErrBusy,
+		datapath.ErrFull:        ErrNoSpace,
+		datapath.ErrUnsupported: ErrUnsupported,
+		datapath.ErrNoTable:     ErrNoTable,
+	} {
+		if errors.Is(err, from) {
+			return fmt.Errorf("%w: %w", to, err)
+		}
+	}
+	return err
+}
