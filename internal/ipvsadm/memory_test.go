@@ -16,12 +16,19 @@ type memory struct {
 	timeouts ipvs.Timeouts
 	daemons  []ipvs.Daemon
 	mtu      map[string]int // the interfaces there are
+	// broadcasts are the broadcast addresses of their networks.
+	broadcasts []netip.Addr
 }
 
 func newMemory() *memory {
 	return &memory{
 		timeouts: ipvs.Timeouts{TCP: 900 * time.Second, TCPFin: 120 * time.Second, UDP: 300 * time.Second},
 		mtu:      map[string]int{"lo": 65536, "d0": 1500, "d1": 1500},
+		broadcasts: []netip.Addr{
+			netip.MustParseAddr("127.255.255.255"),
+			netip.MustParseAddr("192.0.2.255"),
+			netip.MustParseAddr("203.0.113.255"),
+		},
 	}
 }
 
@@ -121,6 +128,9 @@ func (m *memory) AddDestination(k ipvs.ServiceKey, d ipvs.Destination) error {
 	}
 	if err := d.CheckAddr(); err != nil {
 		return err
+	}
+	if slices.Contains(m.broadcasts, d.Addr.Addr()) {
+		return ipvs.ErrInvalid
 	}
 	s.Destinations = slices.Insert(s.Destinations, 0, ipvs.DestinationInfo{Destination: d})
 	return nil

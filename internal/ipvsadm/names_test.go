@@ -41,6 +41,9 @@ http-alt        8080/tcp       webcache
 
 func (f fileNames) HostAddr(name string) (netip.Addr, bool) {
 	addr, ok := f.hosts[strings.ToLower(name)]
+	if addr == netip.IPv6Loopback() {
+		addr = f.hosts["localhost"]
+	}
 	return addr, ok && addr.Is4()
 }
 

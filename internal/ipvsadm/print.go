@@ -3,6 +3,7 @@ package ipvsadm
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/evs-project/evs/internal/sched"
@@ -182,20 +183,29 @@ func (p *Printer) figures(counters [5]uint64) string {
 	return b.String()
 }
 
-// figure is one counter in a column of nine. Large ones are in thousands,
-// millions, … unless exact; then the column grows.
+// units are the units of large counters, each up to the next.
+var units = []struct {
+	below, size uint64
+	suffix      string
+}{
+	{below: 1e8, size: 1},
+	{below: 1e9, size: 1e3, suffix: "K"},
+	{below: 1e11, size: 1e6, suffix: "M"},
+	{below: 1e14, size: 1e9, suffix: "G"},
+	{below: math.MaxUint64, size: 1e12, suffix: "T"},
+}
+
+// figure is one counter in a column of nine. Large ones are in units of a
+// thousand, a million, … unless exact; then the column grows.
 func figure(n uint64, exact bool) string {
 	if exact {
 		return fmt.Sprintf(" %8d", n)
 	}
-	if n < 100_000_000 {
-		return fmt.Sprintf("%9d", n)
+	i := 0
+	for n >= units[i].below && i < len(units)-1 {
+		i++
 	}
-	unit := 0
-	for n /= 1000; n >= 100_000_000 && unit < len("KMGT")-1; n /= 1000 {
-		unit++
-	}
-	return fmt.Sprintf("%8d%c", n, "KMGT"[unit])
+	return fmt.Sprintf("%*d%s", 9-len(units[i].suffix), n/units[i].size, units[i].suffix)
 }
 
 // maskText is the persistence mask, and whether it is narrower than a whole
