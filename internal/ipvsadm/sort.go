@@ -36,19 +36,26 @@ func compareAddrPorts(a, b netip.AddrPort) int {
 	return cmp.Or(compareAddrs(a.Addr(), b.Addr()), cmp.Compare(a.Port(), b.Port()))
 }
 
+// compareAddrs compares addresses word by word, whatever their family: an IPv4
+// address is one word, and stands among the IPv6 ones by it.
 func compareAddrs(a, b netip.Addr) int {
-	if a.Is4() && b.Is4() {
-		return difference(ipv4Number(a), ipv4Number(b))
+	wordsA, wordsB := words(a), words(b)
+	for i := range wordsA {
+		if d := difference(wordsA[i], wordsB[i]); d != 0 {
+			return d
+		}
 	}
-	return a.Compare(b)
+	return 0
 }
 
-func ipv4Number(a netip.Addr) uint32 {
-	raw := a.As4()
-	return binary.BigEndian.Uint32(raw[:])
+func words(a netip.Addr) (w [4]uint32) {
+	for i, raw := 0, a.AsSlice(); len(raw) >= 4; i, raw = i+1, raw[4:] {
+		w[i] = binary.BigEndian.Uint32(raw)
+	}
+	return w
 }
 
-// difference compares as the real command does, by the sign of the 32-bit
+// difference compares numbers as the real command does, by the sign of the 32-bit
 // difference: mark 4294967295 stands before all others, and 0.0.0.0 behind
 // 198.51.100.129.
 func difference(a, b uint32) int {
