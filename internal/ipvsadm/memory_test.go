@@ -4,6 +4,7 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/evs-project/evs/ipvs"
@@ -185,15 +186,8 @@ func (m *memory) SetTimeouts(t ipvs.Timeouts) error {
 // Daemons lists the master first, as the kernel does.
 func (m *memory) Daemons() ([]ipvs.Daemon, error) {
 	daemons := slices.Clone(m.daemons)
-	slices.SortFunc(daemons, func(a, b ipvs.Daemon) int { return -cmpString(a.Role, b.Role) })
+	slices.SortFunc(daemons, func(a, b ipvs.Daemon) int { return strings.Compare(b.Role, a.Role) })
 	return daemons, nil
-}
-
-func cmpString(a, b string) int {
-	if a < b {
-		return -1
-	}
-	return 1
 }
 
 func (m *memory) StartDaemon(d ipvs.Daemon) error {

@@ -28,7 +28,7 @@ type Format struct {
 // fills them.
 type layout struct {
 	title, subtitle string
-	destination     func(p *Printer, d ipvs.DestinationInfo) string
+	destination     func(ipvs.DestinationInfo) string
 	// counters returns the five figures of a layout that has nothing else,
 	// and has them for services too.
 	counters func(ipvs.Stats, ipvs.Rates) [5]uint64
@@ -41,14 +41,14 @@ var (
 	plainLayout = layout{
 		title:    plainTitle,
 		subtitle: "  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn",
-		destination: func(_ *Printer, d ipvs.DestinationInfo) string {
+		destination: func(d ipvs.DestinationInfo) string {
 			return fmt.Sprintf("%-7s %-6d %-10d %-10d", d.Method, d.Weight, d.Active, d.Inactive)
 		},
 	}
 	tunnelLayout = layout{
 		title:    plainTitle,
 		subtitle: "  -> RemoteAddress:Port           Forward TunnelInfo    Weight ActiveConn InActConn",
-		destination: func(_ *Printer, d ipvs.DestinationInfo) string {
+		destination: func(d ipvs.DestinationInfo) string {
 			return fmt.Sprintf("%-7s %-13s %-6d %-10d %-10d",
 				d.Method, tunnelInfo(d.Destination), d.Weight, d.Active, d.Inactive)
 		},
@@ -56,14 +56,14 @@ var (
 	thresholdsLayout = layout{
 		title:    "Prot LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn ",
 		subtitle: "  -> RemoteAddress:Port",
-		destination: func(_ *Printer, d ipvs.DestinationInfo) string {
+		destination: func(d ipvs.DestinationInfo) string {
 			return fmt.Sprintf("%-10d %-10d %-10d %-10d", d.Upper, d.Lower, d.Active, d.Inactive)
 		},
 	}
 	persistentLayout = layout{
 		title:    "Prot LocalAddress:Port            Weight    PersistConn ActiveConn InActConn ",
 		subtitle: "  -> RemoteAddress:Port",
-		destination: func(_ *Printer, d ipvs.DestinationInfo) string {
+		destination: func(d ipvs.DestinationInfo) string {
 			return fmt.Sprintf("%-9d %-11d %-10d %-10d", d.Weight, d.Persistent, d.Active, d.Inactive)
 		},
 	}
@@ -157,7 +157,7 @@ func (p *Printer) destination(l layout, k ipvs.ServiceKey, d ipvs.DestinationInf
 	if l.counters != nil {
 		columns = p.figures(l.counters(d.Stats, d.Rates))
 	} else {
-		columns = " " + l.destination(p, d)
+		columns = " " + l.destination(d)
 	}
 	fmt.Fprintf(p.Out, "  -> %-28s%s\n", p.addrPort(d.Addr, k.Protocol), columns)
 }
