@@ -1,6 +1,6 @@
 package datapath
 
-// The records of the table, as abi.h defines them.
+// Service and the others are the records of the table, as abi.h defines them.
 type (
 	Service   = controlService
 	ServiceID = controlSvcKey
