@@ -1,19 +1,32 @@
 package datapath
 
-// Service and the others are the records of the table, as abi.h defines them.
+// The records of the table. What their fields mean stands in abi.h, of which
+// they are made.
 type (
-	Service   = controlService
+	// Service is a service slot.
+	Service = controlService
+	// ServiceID is the identity of a service.
 	ServiceID = controlSvcKey
-	Version   = controlVersion
-	Entry     = controlEntry
-	Dst       = controlDst
-	Conn4     = controlConn4
-	Stats     = controlStats
+	// Version is the configuration of a service.
+	Version = controlVersion
+	// Entry is a destination's configuration within a Version.
+	Entry = controlEntry
+	// Dst is a destination slot.
+	Dst = controlDst
+	// Conn4 is an IPv4 connection.
+	Conn4 = controlConn4
+	// Stats are one CPU's counters of a destination.
+	Stats = controlStats
+	// Estimator is the rates of a destination.
 	Estimator = controlEstimator
-	Settings  = controlSettings
-	Sweep     = controlSweep
-	Daemon    = controlSyncDaemon
-	Addr      = [16]byte
+	// Settings are those of the table as a whole.
+	Settings = controlSettings
+	// Sweep is the timer's memory.
+	Sweep = controlSweep
+	// Daemon is what was asked of a connection-synchronisation daemon.
+	Daemon = controlSyncDaemon
+	// Addr is an address; an IPv4 address takes the first four bytes.
+	Addr = [16]byte
 )
 
 // Families of addresses in records.
