@@ -79,6 +79,12 @@ enum scheduler {
 	SCHED_NONE, /* known to the table, not yet to the data path */
 	SCHED_RR,
 	SCHED_WRR,
+	SCHED_LC,
+	SCHED_WLC,
+	SCHED_SED,
+	SCHED_NQ,
+	SCHED_FO,
+	SCHED_OVF,
 };
 
 /* First unit of a version: the configuration of the service. */

@@ -49,12 +49,18 @@ const (
 	MethodRoute  = uint8(controlMethodMETHOD_ROUTE)
 )
 
-// Schedulers the data path runs; a Version with SchedNone takes no connection.
-const (
-	SchedNone = uint8(controlSchedulerSCHED_NONE)
-	SchedRR   = uint8(controlSchedulerSCHED_RR)
-	SchedWRR  = uint8(controlSchedulerSCHED_WRR)
-)
+// Schedulers are those the data path runs, by name. A Version with none of
+// them takes no connection.
+var Schedulers = map[string]uint8{
+	"rr":  uint8(controlSchedulerSCHED_RR),
+	"wrr": uint8(controlSchedulerSCHED_WRR),
+	"lc":  uint8(controlSchedulerSCHED_LC),
+	"wlc": uint8(controlSchedulerSCHED_WLC),
+	"sed": uint8(controlSchedulerSCHED_SED),
+	"nq":  uint8(controlSchedulerSCHED_NQ),
+	"fo":  uint8(controlSchedulerSCHED_FO),
+	"ovf": uint8(controlSchedulerSCHED_OVF),
+}
 
 // Connection states whose timeouts ipvsadm --set changes.
 const (
