@@ -19,19 +19,16 @@
 
 static __always_inline void flow_forward(const struct pkt *p, struct flow *f)
 {
-	__builtin_memset(f, 0, sizeof(*f));
-	f->caddr = p->saddr;
-	f->cport = p->sport;
-	f->vport = p->dport;
+	f->key = flow_key(p->saddr, p->sport, p->dport);
 	f->vaddr = p->daddr;
+	f->rport = 0;
 	f->proto = p->proto;
+	f->reply = false;
 }
 
 static __always_inline void flow_reply(const struct pkt *p, struct flow *f)
 {
-	__builtin_memset(f, 0, sizeof(*f));
-	f->caddr = p->daddr;
-	f->cport = p->dport;
+	f->key = flow_key(p->daddr, p->dport, 0);
 	f->vaddr = p->saddr;
 	f->rport = p->sport;
 	f->proto = p->proto;
