@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/evs-project/evs/test/conformance"
 )
@@ -22,6 +21,7 @@ func load(t *testing.T, dir string) []conformance.Scenario {
 func TestConnectionsGoToTheServersTheKernelChose(t *testing.T) {
 	for _, s := range load(t, "testdata/sched") {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			r := newReplay(t, true)
 			r.play(s)
 			if !forwards(s, "-g") {
@@ -33,7 +33,10 @@ func TestConnectionsGoToTheServersTheKernelChose(t *testing.T) {
 
 func TestStatesTimeoutsAndCountsAreTheKernels(t *testing.T) {
 	for _, s := range load(t, "testdata/tcpstate") {
-		t.Run(s.Name, func(t *testing.T) { newReplay(t, false).play(s) })
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			newReplay(t, false).play(s)
+		})
 	}
 }
 
@@ -50,9 +53,6 @@ func (r *replay) final(s conformance.Scenario) {
 		var lines []string
 		if err := json.Unmarshal(raw, &lines); err != nil {
 			r.Fatalf("listing of %q: %v", command, err)
-		}
-		if strings.Contains(command, "--stats") {
-			time.Sleep(10 * time.Millisecond)
 		}
 		got, stderr, exit := r.bed.Ipvsadm(strings.Fields(command)[1:]...)
 		if strings.Contains(command, "-Lnc") {

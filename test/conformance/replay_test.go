@@ -29,7 +29,6 @@ type replay struct {
 	masq    bool // every destination is masqueraded, whatever was recorded
 	steps   int  // compared
 	omitted map[string]int
-	slept   time.Duration
 }
 
 // endings are the steps from which on recordings are not played, and why.

@@ -42,6 +42,7 @@ func TestFramesLeaveAsTheKernelSentThem(t *testing.T) {
 	for _, mode := range []ipvs.AttachMode{ipvs.AttachTC, ipvs.AttachXDP} {
 		for _, s := range scenarios {
 			t.Run(string(mode)+" "+s.Name, func(t *testing.T) {
+				t.Parallel()
 				p := player{T: t, bed: bed.New(t, mode), left: leftOut[s.Name]}
 				p.play(s)
 				t.Logf("%d frames agree, %d steps left out", p.agreed, len(p.left))
