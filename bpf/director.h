@@ -42,11 +42,12 @@ static __always_inline bool pkt_begins(const struct pkt *p)
 	       (p->tcp_flags & (TCP_SYN | TCP_RST)) == TCP_SYN;
 }
 
-/* A client that opens its port again does not meet the connection before. */
+/* A client that opens its port again does not meet the connection before, if
+ * that has ended: both sides said goodbye, or one reset it. */
 static __always_inline bool conn_reopened(const struct pkt *p, const struct found *found)
 {
 	return p->proto == IPPROTO_TCP && (p->tcp_flags & TCP_SYN) &&
-	       found->life.state == STATE_TIME_WAIT;
+	       (found->life.state == STATE_TIME_WAIT || found->life.state == STATE_CLOSE);
 }
 
 /* Makes the connection of a first packet: LEAVE if no service wants it. */

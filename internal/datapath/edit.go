@@ -93,6 +93,7 @@ func (t *Table) AddService(id ServiceID, v Version) (int, error) {
 	}
 	p := t.prepared()
 	s := &t.services.elems[slot]
+	wakes := t.asleep(id.Family)
 	t.begin()
 	defer t.end()
 	if s.Key != id {
@@ -111,6 +112,9 @@ func (t *Table) AddService(id ServiceID, v Version) (int, error) {
 		return 0, fmt.Errorf("index of services: %w", err)
 	}
 	atomic.StoreUint32(&s.State, svcLive)
+	if wakes {
+		t.Refilter() // connections of services before it are looked at again
+	}
 	return slot, nil
 }
 

@@ -19,7 +19,7 @@ type Reason struct {
 // the enum's order.
 var Reasons = []Reason{
 	{"new_connection", "connections made"},
-	{"reopened", "connections in TIME_WAIT ended because their client opened them anew"},
+	{"reopened", "connections in TIME_WAIT or CLOSE ended because their client opened them anew"},
 	{"slow_path", "packets XDP left to tc: next hop not resolved, or an interface without XDP"},
 	{"table_full", "new connections dropped: no slot in the connection table"},
 	{"no_destination", "new connections dropped: no destination with weight"},
