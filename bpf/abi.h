@@ -14,17 +14,17 @@
  */
 #pragma once
 
+#include "abi_conn.h"
+
 enum abi { ABI_VERSION = 1 }; /* a table made by another is not opened */
 
-#define SLOTS_PER_BUCKET 4
-#define OVERFLOW_RUN 16	      /* overflow buckets a client's bucket may use */
-#define OVERFLOW_HINTS 4096   /* groups of buckets with a count of overflows */
 #define FILTER_SIZE 8192      /* bytes of the address filter */
 
-/* Defaults and ceilings; the sizes in force are those of the maps. */
+/* Ceilings; the sizes in force are those of the maps. */
 #define MAX_SERVICES 16384
-#define MAX_DSTS 16384
-#define MAX_UNITS 131072
+#define MAX_DSTS 131072
+#define UNITS_PER_DST 4 /* room to write a version beside the one in force */
+#define MAX_UNITS (MAX_DSTS * UNITS_PER_DST)
 #define MAX_NEXTHOPS 16384
 
 enum family { FAMILY_V4 = 4, FAMILY_V6 = 6 };
@@ -79,6 +79,12 @@ enum scheduler {
 	SCHED_NONE, /* known to the table, not yet to the data path */
 	SCHED_RR,
 	SCHED_WRR,
+	SCHED_LC,
+	SCHED_WLC,
+	SCHED_SED,
+	SCHED_NQ,
+	SCHED_FO,
+	SCHED_OVF,
 };
 
 /* First unit of a version: the configuration of the service. */
@@ -141,62 +147,10 @@ struct dst {
 /* An Ethernet next hop. Immutable once ifindex is published. */
 struct nexthop {
 	__u32 ifindex; /* 0 free, NEXTHOP_BUSY being filled in */
-	__u8 dmac[6];
+	__u8 dmac[6]; /* the two as they lie in a frame */
 	__u8 smac[6];
 };
 #define NEXTHOP_BUSY 0xffffffff
-
-enum conn_flags {
-	CONN_BUSY = 1, /* claimed, key readable, not yet in force */
-	CONN_LIVE = 2,
-	CONN_INACTIVE = 4,   /* counted in dst.inactive, not in dst.active */
-	CONN_OVERFLOW = 8,   /* sits in the overflow region */
-	CONN_TEMPLATE = 16,  /* persistence */
-};
-
-enum conn_state {
-	STATE_NONE,
-	STATE_ESTABLISHED,
-	STATE_SYN_SENT,
-	STATE_SYN_RECV,
-	STATE_FIN_WAIT,
-	STATE_TIME_WAIT,
-	STATE_CLOSE,
-	STATE_CLOSE_WAIT,
-	STATE_LAST_ACK,
-	STATE_LISTEN,
-	STATE_SYNACK,
-	STATE_UDP,
-	STATE_COUNT,
-};
-#define STATE_MASK 15 /* tables by state have this many rows and one */
-
-/*
- * An IPv4 connection, 32 bytes, two to a cache line. It is hashed by the
- * client alone, so that packets of both directions find the same slot; the
- * server's address is that of the dst.
- */
-struct conn4 {
-	/* the life word, changed only by 64-bit compare-and-swap */
-	__u32 expires; /* jiffies */
-	__u8 state;    /* enum conn_state */
-	__u8 flags;    /* enum conn_flags */
-	__u16 gen;     /* grows with each connection in this slot */
-	/* the key */
-	__u32 caddr;
-	__u16 cport;
-	__u16 vport;
-	__u32 vaddr;
-	__u32 dst;
-	__u8 proto;
-	__u8 pad;
-	__u16 nexthop;	     /* of replies: index + 1, 0 unknown */
-	__u32 nexthop_stamp; /* jiffies of the last look-up */
-};
-
-struct bucket4 {
-	struct conn4 slot[SLOTS_PER_BUCKET];
-};
 
 /* One CPU's counters of one destination: a cache line, so that no two CPUs
  * share one. */
@@ -313,5 +267,4 @@ _Static_assert(sizeof(struct version) == 32, "version");
 _Static_assert(sizeof(struct entry) == 32, "entry");
 _Static_assert(sizeof(struct dst) == 64, "dst");
 _Static_assert(sizeof(struct nexthop) == 16, "nexthop");
-_Static_assert(sizeof(struct conn4) == 32, "conn4");
 _Static_assert(sizeof(struct stats) == 64, "stats");

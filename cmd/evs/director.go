@@ -25,7 +25,9 @@ func directorSetup() *cobra.Command {
 		Short: "Put the kernel settings in order for forwarding between the interfaces",
 		Long: `Put the kernel settings in order for forwarding between the interfaces named, or
 between all but loopback and those yet to come. What is changed is recorded, so
-that teardown can restore it. Every change is printed as a command.
+that teardown can restore it. Every change is printed as a command. (The kernel
+also turns large receive offload off on network cards; if yours had it on, turn
+it on again after teardown with ethtool -K INTERFACE lro on.)
 
 The firewall is looked at, never changed: chains that drop packets are reported
 with what they drop and the rule that would help.`,

@@ -24,6 +24,11 @@ func labVerb() *cobra.Command {
 The VIP is 203.0.113.10 (2001:db8:2::10) on the director, the real servers are
 192.0.2.2, 192.0.2.3 and on (2001:db8:3::2 and on). They serve HTTP on ports 80
 and 8080 and a UDP echo on port 7. The namespaces are called NAME-NODE.`,
+		Example: `  evs lab up --servers 3
+  evs lab exec director ip -br address
+  evs lab get http://192.0.2.2/
+  evs lab down
+  evs lab run --method dr -- sh -c 'evs lab get http://$RIP1/'`,
 	}
 	cmd.AddCommand(labUp(), labDown(), labStatus(), labExec(), labRun(), labGet(), labServe())
 	return cmd
@@ -42,6 +47,7 @@ func specFlags(cmd *cobra.Command, spec *lab.Spec) {
 	f.IntVar(&spec.Servers, "servers", 2, fmt.Sprintf("number of real servers, up to %d", lab.MaxServers))
 	f.StringVar((*string)(&spec.Method), "method", "nat", "forwarding method: nat, dr or tunnel")
 	f.StringVar((*string)(&spec.Families), "family", "4", "address family: 4, 6 or both")
+	f.BoolVar(&spec.GRO, "gro", false, "turn generic receive offload on, which XDP programs that redirect need on veth")
 }
 
 func labUp() *cobra.Command {
@@ -163,6 +169,9 @@ udp://ADDRESS:7 for the echo service.`,
 			if from != "here" {
 				l, err := lab.Open(name)
 				if err != nil {
+					return err
+				}
+				if err := l.Has(from); err != nil {
 					return err
 				}
 				spec.Dial = l.Dial(from)

@@ -27,7 +27,13 @@ var (
 	xdpDoor = door{name: "xdp", program: xdpProgEvsXdp, attach: attachXDP}
 )
 
+// withoutTCX makes this kernel count as one without tcx; tests set it.
+var withoutTCX bool
+
 func attachTC(p *ebpf.Program, f facts) (link.Link, error) {
+	if withoutTCX {
+		return nil, ebpf.ErrNotSupported
+	}
 	return link.AttachTCX(link.TCXOptions{Interface: f.Index, Program: p, Attach: ebpf.AttachTCXIngress})
 }
 
@@ -78,6 +84,9 @@ func (a attacher) linkPath(pin string) string { return filepath.Join(a.dir, link
 
 // attached reports whether the pinned link is there and still on its interface.
 func (a attacher) attached(d door, f facts) bool {
+	if d.name == tcDoor.name && a.clsactNoted(f.Index) != "" {
+		return true
+	}
 	l, err := link.LoadPinnedLink(a.linkPath(d.pin(f)), nil)
 	if err != nil {
 		return false
@@ -101,13 +110,26 @@ func linkIfindex(l link.Link) uint32 {
 	return 0
 }
 
+// dropLink detaches a pinned link and unpins it. Unpinning alone detaches too,
+// but some time later.
+func dropLink(path string) error {
+	if l, err := link.LoadPinnedLink(path, nil); err == nil {
+		_ = l.Detach() // fails where the interface is gone
+		l.Close()
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // open attaches a door and pins its link.
 func (a attacher) open(d door, f facts) error {
 	if a.attached(d, f) {
 		return nil
 	}
 	path := a.linkPath(d.pin(f))
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := dropLink(path); err != nil {
 		return fmt.Errorf("stale link of %s: %w", f.Name, err)
 	}
 	p, err := ebpf.LoadPinnedProgram(filepath.Join(a.dir, d.program), nil)
@@ -116,6 +138,9 @@ func (a attacher) open(d door, f facts) error {
 	}
 	defer p.Close()
 	l, err := d.attach(p, f)
+	if errors.Is(err, ebpf.ErrNotSupported) && d.name == tcDoor.name {
+		return a.openClsact(p, f)
+	}
 	if err != nil {
 		return attachError(d, f, err)
 	}
@@ -128,8 +153,11 @@ func (a attacher) open(d door, f facts) error {
 
 // shut detaches a door.
 func (a attacher) shut(d door, f facts) error {
-	if err := os.Remove(a.linkPath(d.pin(f))); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := dropLink(a.linkPath(d.pin(f))); err != nil {
 		return fmt.Errorf("detach %s from %s: %w", d.name, f.Name, err)
+	}
+	if d.name == tcDoor.name {
+		return a.shutClsact(f.Index)
 	}
 	return nil
 }
@@ -188,13 +216,13 @@ func (a attacher) dropStale(present []facts) error {
 	}
 	known := map[string]bool{}
 	for _, f := range present {
-		known[tcDoor.pin(f)], known[xdpDoor.pin(f)] = true, true
+		known[tcDoor.pin(f)], known[xdpDoor.pin(f)], known[a.clsactNoted(f.Index)] = true, true, true
 	}
 	for _, e := range entries {
 		if known[e.Name()] || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		if err := os.Remove(a.linkPath(e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := dropLink(a.linkPath(e.Name())); err != nil {
 			return fmt.Errorf("stale link %s: %w", e.Name(), err)
 		}
 	}

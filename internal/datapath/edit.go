@@ -115,7 +115,8 @@ func (t *Table) AddService(id ServiceID, v Version) (int, error) {
 }
 
 // DeleteService takes a service and its destinations out of the table. Its
-// connections stay until they expire, and come back to life with it.
+// connections stay until they expire, and come back to life with it. Refilter
+// is to follow.
 func (t *Table) DeleteService(slot int) error {
 	s := &t.services.elems[slot]
 	first, count := unpackVersion(s.Version)
@@ -132,7 +133,6 @@ func (t *Table) DeleteService(slot int) error {
 	}
 	t.prepared().mark(first, count+1, false)
 	t.nextSerial()
-	t.refilter()
 	return nil
 }
 
@@ -150,7 +150,7 @@ func (t *Table) retire(s *Service, gone []Entry) {
 
 // Configure replaces configuration and destinations of a service by one store:
 // a packet sees the old or the new. schedState is the scheduler's memory
-// afterwards.
+// afterwards. If destinations went, Refilter is to follow.
 func (t *Table) Configure(slot int, v Version, entries []Entry, schedState uint64) error {
 	s := &t.services.elems[slot]
 	first, count := unpackVersion(s.Version)
@@ -175,9 +175,6 @@ func (t *Table) Configure(slot int, v Version, entries []Entry, schedState uint6
 		}
 	}
 	t.retire(s, gone)
-	if len(gone) > 0 {
-		t.refilter()
-	}
 	return nil
 }
 
@@ -209,7 +206,8 @@ func (t *Table) commit(slot int, v Version, entries []Entry, schedState uint64, 
 // had, with the connections it may still have, else a free one.
 func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 	s := &t.services.elems[slot]
-	for i := range t.dsts.elems[:t.Settings().DstUsed] {
+	p := t.prepared()
+	for _, i := range p.owned[slot] {
 		d := &t.dsts.elems[i]
 		if d.Svc == uint32(slot) && d.Incarnation == s.Incarnation && d.Port == want.Port && d.Family == want.Family && d.Addr == want.Addr {
 			return i, nil
@@ -228,7 +226,8 @@ func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 		atomic.StoreUint32(used, uint32(i)+1)
 	}
 	t.addRIP(d)
-	t.prepared().dsts[i] = true // a second destination of this edit takes another
+	p.dsts[i] = true // a second destination of this edit takes another
+	p.owned[slot] = append(p.owned[slot], i)
 	return i, nil
 }
 
@@ -242,4 +241,3 @@ func (t *Table) setAvailable(i int, on bool) {
 		*flags &^= dstAvailable
 	}
 }
-

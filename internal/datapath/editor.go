@@ -42,6 +42,11 @@ func (e *Editor) View(read func(*Table) error) error {
 	if err != nil {
 		return err
 	}
+	if e.table == nil {
+		if err := removeRemains(p); err != nil {
+			return err
+		}
+	}
 	if err := e.open(p); err != nil {
 		return err
 	}
@@ -58,7 +63,7 @@ func (e *Editor) Edit(ctx context.Context, change func(*Table) error) error {
 			return err
 		}
 		if err = e.change(p, change); err != nil && made {
-			return errors.Join(err, e.Close(), removePins(p.table()))
+			return errors.Join(err, attacher{dir: p.table()}.detach(), e.Close(), removePins(p.table()))
 		}
 		return err
 	})

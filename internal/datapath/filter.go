@@ -20,9 +20,10 @@ func (f *controlFilter) addRIP(d *Dst) { f.Bits[filterHash(d.Addr.B)] |= filterR
 func (t *Table) addVIP(id ServiceID) { t.filter.elems[0].addVIP(id) }
 func (t *Table) addRIP(d *Dst)       { t.filter.elems[0].addRIP(d) }
 
-// refilter takes out of the filter the addresses that nothing needs any more:
-// no live service, no destination of one, no connection.
-func (t *Table) refilter() {
+// Refilter takes out of the filter the addresses that nothing needs any more:
+// no live service, no destination of one, no connection. It costs a look at
+// every service and destination.
+func (t *Table) Refilter() {
 	var want controlFilter
 	p := t.prepared()
 	for i := range t.services.elems {

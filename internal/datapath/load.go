@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -33,7 +34,7 @@ type Sizes struct {
 	// rounded up to a power of two. An IPv4 connection takes 32 bytes, and
 	// the overflow region a sixteenth more. 0: chosen by memory.
 	Conns int
-	// Dsts is the number of destinations; 0: MAX_DSTS.
+	// Dsts is the number of destinations; 0: chosen by memory.
 	Dsts int
 }
 
@@ -43,8 +44,11 @@ const (
 	maxBuckets      = 1 << 26
 	defaultBuckets  = 1 << 18 // a million connections, 34 MiB
 	minOverflow     = 1 << 8
-	overflowPart    = 16 // one overflow bucket for so many buckets
-	memoryPart      = 64 // a table takes at most this part of memory by itself
+	overflowPart    = 16  // one overflow bucket for so many buckets
+	connsPart       = 64  // connections take at most this part of memory by default
+	dstsPart        = 256 // and destinations this
+	minDsts         = 1 << 13
+	unitsPerDst     = 4
 	beaconName      = "beacon"
 	linksDir        = "links"
 	loopbackIfindex = 1
@@ -57,7 +61,22 @@ func (s Sizes) buckets(memory uint64) int {
 		return min(maxBuckets, max(minBuckets, 1<<bits.Len(uint(want-1))))
 	}
 	n := defaultBuckets
-	for n > minBuckets && uint64(n)*uint64(slotsPerBucket)*32 > memory/memoryPart {
+	for n > minBuckets && uint64(n)*uint64(slotsPerBucket)*32 > memory/connsPart {
+		n /= 2
+	}
+	return n
+}
+
+// dsts returns how many destinations a table of these sizes has, ceiling at
+// most. Each has a row of counters for every CPU.
+func (s Sizes) dsts(memory uint64, cpus, ceiling int) int {
+	if s.Dsts > 0 {
+		return min(ceiling, s.Dsts)
+	}
+	each := uint64(unsafe.Sizeof(Dst{})+unsafe.Sizeof(Estimator{})) + unitsPerDst*uint64(unsafe.Sizeof(Entry{})) +
+		uint64(cpus)*uint64(unsafe.Sizeof(Stats{}))
+	n := ceiling
+	for n > minDsts && uint64(n)*each > memory/dstsPart {
 		n /= 2
 	}
 	return n
@@ -191,12 +210,10 @@ func loadSpecs(hz uint32, sizes Sizes) ([]*ebpf.CollectionSpec, error) {
 		if err != nil {
 			return nil, fmt.Errorf("compiled data path: %w", err)
 		}
-		dsts := spec.Maps[controlMapDsts].MaxEntries
-		if sizes.Dsts > 0 {
-			dsts = min(dsts, uint32(sizes.Dsts))
-		}
+		dsts := uint32(sizes.dsts(memorySize(), cpus, int(spec.Maps[controlMapDsts].MaxEntries)))
 		spec.Maps[controlMapDsts].MaxEntries = dsts
 		spec.Maps[controlMapEstimators].MaxEntries = dsts
+		spec.Maps[controlMapUnits].MaxEntries = dsts * unitsPerDst
 		spec.Maps[controlMapStatsMap].MaxEntries = dsts * uint32(cpus)
 		spec.Maps[controlMapConns4].MaxEntries = uint32(buckets + overflow)
 		facts[controlVarConfDsts] = dsts

@@ -17,6 +17,8 @@ type plan struct {
 	units  []bool
 	dsts   []bool            // named by a live version
 	svcs   map[ServiceID]int // slots by identity, live or not
+	fresh  int               // service slots from here on were never used
+	owned  map[int][]int     // destination slots by the service they are or were of
 }
 
 // prepared returns the plan, made anew if another process edited the table.
@@ -29,12 +31,14 @@ func (t *Table) prepared() *plan {
 		units:  make([]bool, len(t.units.elems)),
 		dsts:   make([]bool, len(t.dsts.elems)),
 		svcs:   map[ServiceID]int{},
+		owned:  map[int][]int{},
 	}
 	for i := range t.services.elems {
 		s := &t.services.elems[i]
 		if s.Born == 0 {
 			continue // never used
 		}
+		p.fresh = i + 1
 		p.svcs[s.Key] = i
 		if s.State != svcLive {
 			continue
@@ -43,6 +47,11 @@ func (t *Table) prepared() *plan {
 		p.mark(first, count+1, true)
 		for _, e := range t.entriesAt(first, count) {
 			p.dsts[e.Dst] = true
+		}
+	}
+	for i := range t.dsts.elems[:t.Settings().DstUsed] {
+		if d := &t.dsts.elems[i]; d.Family != 0 {
+			p.owned[int(d.Svc)] = append(p.owned[int(d.Svc)], i)
 		}
 	}
 	t.plan = p
@@ -123,18 +132,14 @@ func (t *Table) allocService(id ServiceID) (int, error) {
 	if i, ok := p.svcs[id]; ok {
 		return i, nil
 	}
-	spare := -1
+	if p.fresh < len(t.services.elems) {
+		p.fresh++
+		return p.fresh - 1, nil
+	}
 	for i := range t.services.elems {
-		s := &t.services.elems[i]
-		if s.Born == 0 {
+		if t.services.elems[i].State == svcFree {
 			return i, nil
 		}
-		if s.State == svcFree && spare < 0 {
-			spare = i
-		}
 	}
-	if spare < 0 {
-		return 0, fmt.Errorf("%w: %d services are all it has room for", ErrFull, len(t.services.elems))
-	}
-	return spare, nil
+	return 0, fmt.Errorf("%w: %d services are all it has room for", ErrFull, len(t.services.elems))
 }

@@ -112,7 +112,7 @@ func Unload(ctx context.Context) (bool, error) {
 	}
 	defer l.release()
 	had := exists(p.table())
-	return had, errors.Join(removePins(p.dir), removeRemains(p))
+	return had, errors.Join(attacher{dir: p.table()}.detach(), removePins(p.dir), removeRemains(p))
 }
 
 // removeRemains clears what dead namespaces and killed creations left. What

@@ -291,6 +291,35 @@ func TestTeardownToleratesInterfacesThatVanishedAndValuesOfOthers(t *testing.T) 
 	}
 }
 
+func TestAnInterfaceThatCameAfterSetupFollowsTheSwitchBack(t *testing.T) {
+	ownNamespace(t)
+	o := Options{RecordDir: t.TempDir()}
+	setup(t, o)
+	here, err := netns.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	if err := AddVeth("late0", "late1", int(here)); err != nil {
+		t.Fatal(err)
+	}
+	// Something for the second setup to change and record.
+	write(t, Values{"net.ipv4.conf.late0.send_redirects": "1"})
+	if r := setup(t, o); len(r.Changes) != 1 {
+		t.Errorf("the second setup changed %v", r.Changes)
+	}
+	teardown(t, o)
+	facts, err := Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"net.ipv4.conf.late0.forwarding": "0", "net.ipv4.conf.late1.forwarding": "0", "net.ipv6.conf.late1.forwarding": "0", "net.ipv4.conf.late0.send_redirects": "1"} {
+		if facts.Sysctl[key] != want {
+			t.Errorf("%s is %s, want %s", key, facts.Sysctl[key], want)
+		}
+	}
+}
+
 func TestAFirewallThatDropsIsReportedAndTheRemedyWorks(t *testing.T) {
 	ownNamespace(t)
 	ctx := context.Background()

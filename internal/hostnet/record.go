@@ -20,8 +20,8 @@ type record struct {
 	// Boot tells records of this boot from older ones, whose namespaces are
 	// gone though their numbers come again.
 	Boot string `json:"boot"`
-	// Interfaces are those that Setup saw. Later ones got their forwarding
-	// from the switch, and follow it back.
+	// Interfaces are those that the first Setup saw. Later ones got their
+	// forwarding from the switch, and follow it back.
 	Interfaces []string          `json:"interfaces"`
 	Settings   map[string]memory `json:"settings"`
 }
@@ -59,10 +59,11 @@ func (r *record) note(have Facts, changes []Change) {
 			r.Settings[key] = m
 		}
 	}
+	if r.Interfaces != nil {
+		return
+	}
 	for _, l := range have.Links {
-		if !slices.Contains(r.Interfaces, l.Name) {
-			r.Interfaces = append(r.Interfaces, l.Name)
-		}
+		r.Interfaces = append(r.Interfaces, l.Name)
 	}
 }
 

@@ -104,6 +104,9 @@ func takeBack(rec *record) error {
 // Teardown restores what Setup changed in the calling thread's network
 // namespace. Values that someone else changed since are left alone and
 // reported. If it fails the record stays, so that it can be run again.
+//
+// One thing it cannot restore: the kernel turns large receive offload (LRO) of a
+// network card off for good when forwarding is turned on.
 func Teardown(ctx context.Context, o Options) (Report, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -14,13 +14,19 @@ import (
 	"time"
 
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
+	"github.com/evs-project/evs/internal/datapath"
 	"github.com/evs-project/evs/internal/hostnet"
 )
 
 // stateDir holds a directory for each lab: its spec, and a pid file and a log
 // for each real server.
 const stateDir = "/run/evs/lab"
+
+// tables is where virtual server tables are pinned if there are any. Where it
+// is missing, looking for one would mount a BPF file system for nothing.
+const tables = "/sys/fs/bpf/evs"
 
 // The errors callers branch on.
 var (
@@ -145,10 +151,7 @@ func (l *Lab) wire(plan layout) error {
 		if err := errors.Join(err, far.Close()); err != nil {
 			return err
 		}
-		if c.bridge == "" {
-			continue
-		}
-		if err := l.Do(c.b.node, func() error { return hostnet.AddPort(c.bridge, c.b.iface) }); err != nil {
+		if err := l.plugIn(c); err != nil {
 			return err
 		}
 	}
@@ -157,6 +160,27 @@ func (l *Lab) wire(plan layout) error {
 			if err := l.Do(node, func() error { return hostnet.AddTunnelEnd(end.name, end.local) }); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// plugIn finishes both ends of a cable.
+func (l *Lab) plugIn(c cable) error {
+	for _, e := range []end{c.a, c.b} {
+		err := l.Do(e.node, func() error {
+			if e == c.b && c.bridge != "" {
+				if err := hostnet.AddPort(c.bridge, e.iface); err != nil {
+					return err
+				}
+			}
+			if l.GRO {
+				return hostnet.SetGRO(e.iface, true)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.node, err)
 		}
 	}
 	return nil
@@ -256,16 +280,31 @@ func Remove(ctx context.Context, name string) error {
 	}
 	errs := []error{endInhabitants(ctx, ids)}
 	for _, ns := range namespaces {
-		// A name without a namespace behind it cannot be entered, and has
-		// no record.
-		_ = inNamespace(ns, func() error { return hostnet.Forget("") })
-		errs = append(errs, deleteNamespace(ns))
+		errs = append(errs, sweep(ctx, ns), deleteNamespace(ns))
 	}
 	errs = append(errs, os.RemoveAll(dir))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("lab %s: %w", name, err)
 	}
 	return nil
+}
+
+// sweep removes what a namespace has outside of itself and would outlive it: the
+// record of a director's setup, and a pinned virtual server table.
+func sweep(ctx context.Context, namespace string) error {
+	err := inNamespace(namespace, func() error {
+		err := hostnet.Forget("")
+		if _, absent := os.Stat(tables); absent != nil {
+			return err
+		}
+		_, refused := datapath.Unload(ctx)
+		return errors.Join(err, refused)
+	})
+	if errors.Is(err, unix.EINVAL) {
+		// A name that no namespace was ever mounted on cannot be entered.
+		return nil
+	}
+	return err
 }
 
 // namespacesOf are the namespaces there are that a lab of that name could have.

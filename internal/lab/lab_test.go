@@ -123,31 +123,44 @@ func TestTheDirectorNeedsNoFurtherSetup(t *testing.T) {
 	}
 }
 
-func TestTheRecordOfASetupGoesWithTheLab(t *testing.T) {
+func TestWhatALabHasOutsideItsNamespacesGoesWithIt(t *testing.T) {
 	needRoot(t)
 	l, err := Up(t.Context(), Spec{Name: unique("t-record"), Binary: evs})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var record string
-	if err := l.Do(ClientNode(1), func() error {
-		cookie, err := hostnet.Cookie()
-		record = filepath.Join(hostnet.RecordDir, fmt.Sprintf("%d.json", cookie))
-		return err
-	}); err != nil {
-		t.Error(err)
+	var left []string
+	for node, pattern := range map[string]string{ClientNode(1): hostnet.RecordDir + "/%d.json", Director: tables + "/%x"} {
+		if err := l.Do(node, func() error {
+			cookie, err := hostnet.Cookie()
+			left = append(left, fmt.Sprintf(pattern, cookie))
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
 	}
 	if out, err := l.Exec(t.Context(), ClientNode(1), evs, "director", "setup"); err != nil || !strings.Contains(out, "sysctl -w net.ipv4.ip_forward=1  # was 0") {
 		t.Errorf("%s, %v", out, err)
 	}
-	if _, err := os.Stat(record); err != nil {
-		t.Errorf("no record was made: %v", err)
+	ipvsadm := filepath.Join(t.TempDir(), "ipvsadm")
+	if err := os.Symlink(evs, ipvsadm); err != nil {
+		t.Error(err)
+	}
+	if out, err := l.Exec(t.Context(), Director, ipvsadm, "-A", "-t", "203.0.113.10:80"); err != nil {
+		t.Errorf("%s, %v", out, err)
+	}
+	for _, path := range left {
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("not made: %v", err)
+		}
 	}
 	if err := errors.Join(l.Down(), l.Down()); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(record); err == nil {
-		t.Errorf("left: %s", record)
+	for _, path := range left {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("left: %s", path)
+		}
 	}
 }
 
@@ -176,6 +189,28 @@ func TestAFunctionThatEndsItsGoroutineDoesNotHangTheCaller(t *testing.T) {
 	}
 	if err := l.Do("server9", func() error { return nil }); err == nil || !strings.Contains(err.Error(), "has no such node") {
 		t.Errorf("error: %v", err)
+	}
+}
+
+func TestOffloadsAreOnAsOnTheLinksOfRealMachines(t *testing.T) {
+	for gro, state := range map[bool]string{false: "off", true: "on"} {
+		t.Run("gro "+state, func(t *testing.T) {
+			l := up(t, Spec{Name: unique("t-offload"), GRO: gro})
+			for node, iface := range map[string]string{ClientNode(1): clientIface, Director: DirectorInsideIface, Switch: ServerNode(1), ServerNode(2): serverIface} {
+				out, err := l.Exec(t.Context(), node, "ethtool", "-k", iface)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, want := range []string{"tx-checksumming: on", "tcp-segmentation-offload: on", "generic-segmentation-offload: on", "generic-receive-offload: " + state} {
+					if !strings.Contains(out, want) {
+						t.Errorf("%s %s: not %s", node, iface, want)
+					}
+				}
+			}
+			if got := who(t, l, ClientNode(1), "http://192.0.2.2/"); got != ServerNode(1) {
+				t.Error(got)
+			}
+		})
 	}
 }
 

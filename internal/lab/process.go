@@ -24,10 +24,18 @@ type Streams struct {
 // Do runs act in a node's network namespace on a locked OS thread: sockets it
 // opens are the node's. Sockets opened by goroutines that act starts are not.
 func (l *Lab) Do(node string, act func() error) error {
-	if !slices.Contains(l.Nodes(), node) {
-		return fmt.Errorf("node %q: lab %s has no such node; it has %v", node, l.Name, l.Nodes())
+	if err := l.Has(node); err != nil {
+		return err
 	}
 	return inNamespace(l.Namespace(node), act)
+}
+
+// Has returns an error naming the nodes there are, if node is not among them.
+func (l *Lab) Has(node string) error {
+	if !slices.Contains(l.Nodes(), node) {
+		return fmt.Errorf("node %q: lab %s has no such node; it has: %s", node, l.Name, strings.Join(l.Nodes(), ", "))
+	}
+	return nil
 }
 
 // Exec runs a command in a node and returns what it printed, to either stream.
@@ -68,6 +76,9 @@ func (l *Lab) Attach(ctx context.Context, node string, std Streams, argv ...stri
 // Run runs a command outside the lab's namespaces, with the lab in its
 // environment.
 func (l *Lab) Run(ctx context.Context, std Streams, argv ...string) error {
+	if len(argv) == 0 {
+		return fmt.Errorf("lab %s: no command to run", l.Name)
+	}
 	cmd := l.command(ctx, argv)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = std.In, std.Out, std.Err
 	if err := cmd.Run(); err != nil {

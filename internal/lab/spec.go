@@ -62,6 +62,10 @@ type Spec struct {
 	Servers  int      `json:"servers"`
 	Method   Method   `json:"method"`
 	Families Families `json:"families"`
+	// GRO turns generic receive offload of every interface on, which veth
+	// needs to take what an XDP program redirects. It is off by default, as
+	// on any veth.
+	GRO bool `json:"gro,omitempty"`
 	// Binary is the evs program the real servers run; the running program if
 	// empty.
 	Binary string `json:"binary,omitempty"`

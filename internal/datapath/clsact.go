@@ -1,0 +1,141 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Kernels before 6.6 have no tcx. There the tc program is a direct-action
+// filter of a clsact queueing discipline, which no link holds: so the program
+// is pinned once more as a note of which interfaces have it, and whether the
+// discipline is ours to remove.
+const (
+	clsactNote    = "clsact-"    // the discipline was there
+	clsactOwnNote = "clsactown-" // it is ours
+)
+
+// The place of the filter on an interface; other filters keep theirs.
+const (
+	clsactPriority = 0xe5
+	clsactHandle   = 0xe5
+)
+
+func clsactFilter(ifindex int) *netlink.BpfFilter {
+	return &netlink.BpfFilter{
+		FilterAttrs: netlink.FilterAttrs{
+			LinkIndex: ifindex, Parent: netlink.HANDLE_MIN_INGRESS,
+			Handle: clsactHandle, Protocol: unix.ETH_P_ALL, Priority: clsactPriority,
+		},
+		Name: tcProgEvsTc, DirectAction: true,
+	}
+}
+
+func clsactQdisc(ifindex int) netlink.Qdisc {
+	return &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
+	}}
+}
+
+// openClsact attaches the program as a filter and notes it in the links.
+func (a attacher) openClsact(p *ebpf.Program, f facts) error {
+	if a.clsactNoted(f.Index) != "" {
+		return nil
+	}
+	note := clsactOwnNote
+	err := netlink.QdiscAdd(clsactQdisc(f.Index))
+	if errors.Is(err, unix.EEXIST) {
+		note, err = clsactNote, nil
+	}
+	if err != nil {
+		return attachError(tcDoor, f, err)
+	}
+	// Pinning p itself would move its pin.
+	noted, err := p.Clone()
+	if err != nil {
+		return fmt.Errorf("note the tc filter of %s: %w", f.Name, err)
+	}
+	defer noted.Close()
+	// The note comes first: what is noted is removed, also after a crash.
+	if err := noted.Pin(a.linkPath(note + strconv.Itoa(f.Index))); err != nil {
+		return fmt.Errorf("note the tc filter of %s: %w", f.Name, err)
+	}
+	filter := clsactFilter(f.Index)
+	filter.Fd = p.FD()
+	if err := netlink.FilterReplace(filter); err != nil {
+		return errors.Join(attachError(tcDoor, f, err), a.shutClsact(f.Index))
+	}
+	return nil
+}
+
+// clsactNoted returns the name of the note about an interface, "" without one.
+func (a attacher) clsactNoted(ifindex int) string {
+	for _, note := range []string{clsactNote, clsactOwnNote} {
+		if name := note + strconv.Itoa(ifindex); exists(a.linkPath(name)) {
+			return name
+		}
+	}
+	return ""
+}
+
+// shutClsact removes the filter of an interface, and the discipline if it is
+// ours and nothing else is in it.
+func (a attacher) shutClsact(ifindex int) error {
+	name := a.clsactNoted(ifindex)
+	if name == "" {
+		return nil
+	}
+	err := netlink.FilterDel(clsactFilter(ifindex))
+	if err == nil && strings.HasPrefix(name, clsactOwnNote) && clsactEmpty(ifindex) {
+		err = netlink.QdiscDel(clsactQdisc(ifindex))
+	}
+	if err != nil && !gone(err) {
+		return fmt.Errorf("remove the tc filter of interface %d: %w", ifindex, err)
+	}
+	return os.Remove(a.linkPath(name))
+}
+
+// gone reports whether an error says that there is nothing left to remove.
+func gone(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL)
+}
+
+func clsactEmpty(ifindex int) bool {
+	link, err := netlink.LinkByIndex(ifindex)
+	if err != nil {
+		return false
+	}
+	for _, parent := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
+		if filters, err := netlink.FilterList(link, parent); err != nil || len(filters) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// detach takes everything off the interfaces, at once.
+func (a attacher) detach() error {
+	entries, err := os.ReadDir(a.linkPath(""))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("links: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		name := strings.TrimPrefix(strings.TrimPrefix(e.Name(), clsactNote), clsactOwnNote)
+		if ifindex, err := strconv.Atoi(name); err == nil {
+			errs = append(errs, a.shutClsact(ifindex))
+			continue
+		}
+		errs = append(errs, dropLink(a.linkPath(e.Name())))
+	}
+	return errors.Join(errs...)
+}
