@@ -215,8 +215,15 @@ func translate(err error) error {
 		datapath.ErrNoTable:     ErrNoTable,
 	} {
 		if errors.Is(err, from) {
-			return fmt.Errorf("%w: %w", to, err)
+			return verdict{is: to, why: err}
 		}
 	}
 	return err
 }
+
+// verdict is one of this package's errors in the words of the data path, which
+// say the same with the particulars and the remedy.
+type verdict struct{ is, why error }
+
+func (v verdict) Error() string   { return v.why.Error() }
+func (v verdict) Unwrap() []error { return []error{v.is, v.why} }
