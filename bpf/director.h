@@ -42,19 +42,12 @@ static __always_inline bool pkt_begins(const struct pkt *p)
 	       (p->tcp_flags & (TCP_SYN | TCP_RST)) == TCP_SYN;
 }
 
-/* A client that opens its port again does not meet the connection before, if
- * that has ended: both sides said goodbye, or one reset it. */
-static __always_inline bool conn_reopened(const struct pkt *p, const struct found *found)
-{
-	return p->proto == IPPROTO_TCP && (p->tcp_flags & TCP_SYN) &&
-	       (found->life.state == STATE_TIME_WAIT || found->life.state == STATE_CLOSE);
-}
-
 /* Makes the connection of a first packet: LEAVE if no service wants it. */
-static __noinline int conn_make(const struct pkt *p, struct birth *b)
+static __noinline int conn_make(const struct pkt *p, __u32 now)
 {
 	struct settings *set = settings_get();
 	struct service *s = service_find(p);
+	struct birth b = {.now = now, .life.flags = CONN_LIVE | CONN_INACTIVE};
 	struct entry e;
 	struct dst *d;
 	int rc;
@@ -73,15 +66,15 @@ static __noinline int conn_make(const struct pkt *p, struct birth *b)
 	d = dst_get(e.dst);
 	if (!d)
 		return -REASON_NO_DESTINATION;
-	b->life.word = 0;
-	b->life.flags = CONN_LIVE | CONN_INACTIVE;
-	b->life = life_after(b->life, p, false, b->now, set);
-	b->dst = e.dst;
-	rc = conn_birth(b);
+	flow_forward(p, &b.flow);
+	b.hash = client_hash(&b.flow);
+	b.life = life_after(b.life, p, false, now, set);
+	b.dst = e.dst;
+	rc = conn_birth(&b);
 	if (rc == BIRTH_FULL)
 		return -REASON_TABLE_FULL;
 	if (rc == BIRTH_NEW) {
-		dst_count(d, b->life.flags, 1);
+		dst_count(d, b.life.flags, 1);
 		stats_connection(e.dst);
 		count(REASON_NEW_CONNECTION);
 	}
@@ -135,62 +128,62 @@ static __always_inline int conn_forward(CTX *ctx, const struct pkt *p, struct co
 	return 0;
 }
 
-static __always_inline bool conn_reopen(const struct pkt *p, const struct found *found,
-					__u64 hash)
+/* A client that opens its port again does not meet the connection before, if
+ * that has ended: both sides said goodbye, or one reset it. */
+static __always_inline bool conn_reopen(const struct pkt *p, struct conn_ref *ref, __u64 hash)
 {
-	struct conn_ref ref;
-
-	if (!conn_reopened(p, found) || !conn_open(found, &ref))
+	if (p->proto != IPPROTO_TCP || !(p->tcp_flags & TCP_SYN) ||
+	    (ref->life.state != STATE_TIME_WAIT && ref->life.state != STATE_CLOSE))
 		return false;
-	if (conn_end(ref.conn, ref.dst, ref.life, overflow_group(hash)))
+	if (conn_end(ref->conn, ref->dst, ref->life, overflow_group(hash)))
 		count(REASON_REOPENED);
 	return true;
 }
 
 /* Finds the connection, or makes it: 0 and *reply, LEAVE, or a reason. */
 static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 now,
-				     struct found *found, bool *reply)
+				     struct conn_ref *ref, bool *reply)
 {
-	struct birth b = {.now = now};
+	struct flow f;
+	__u64 hash;
 	int rc;
 
+	*reply = false;
 	if (interest & FILTER_VIP) {
-		flow_forward(p, &b.flow);
-		b.hash = client_hash(&b.flow);
-		if (conn_find(&b.flow, b.hash, now, found) && !conn_reopen(p, found, b.hash))
+		flow_forward(p, &f);
+		hash = client_hash(&f);
+		if (conn_find(&f, hash, now, ref) && !conn_reopen(p, ref, hash))
 			return 0;
 	}
 	if (interest & FILTER_RIP) {
-		flow_reply(p, &b.flow);
-		*reply = conn_find(&b.flow, client_hash(&b.flow), now, found);
+		flow_reply(p, &f);
+		*reply = conn_find(&f, client_hash(&f), now, ref);
 		if (*reply)
 			return 0;
-		flow_forward(p, &b.flow);
 	}
 	if (!(interest & FILTER_VIP))
 		return LEAVE;
-	rc = conn_make(p, &b);
+	rc = conn_make(p, now);
 	if (rc)
 		return rc;
-	return conn_find(&b.flow, b.hash, now, found) ? 0 : -REASON_TABLE_FULL;
+	flow_forward(p, &f);
+	return conn_open(conn_seek(&f, client_hash(&f), now), &f, now, ref)
+		       ? 0 : -REASON_TABLE_FULL;
 }
 
 static __always_inline int packet_direct(CTX *ctx, struct pkt *p, __u8 interest, int *verdict)
 {
 	__u32 now = now_jiffies();
 	struct settings *set = settings_get();
-	struct found found = {};
 	struct conn_ref ref;
-	bool reply = false;
+	bool reply;
 	int rc;
 
 	if (!set)
 		return LEAVE;
-	rc = conn_look(p, interest, now, &found, &reply);
+	rc = conn_look(p, interest, now, &ref, &reply);
 	if (rc)
 		return rc;
-	if (!conn_open(&found, &ref))
-		return LEAVE;
 	return conn_forward(ctx, p, &ref, reply, now, set, verdict);
 }
 
