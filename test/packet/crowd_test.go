@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,29 +143,49 @@ func newCrowd(t *testing.T, d door) *crowd {
 	return &crowd{T: t, bed: b, door: d}
 }
 
+// abreast is how many threads go in lockstep: as many as run at once anywhere.
+const abreast = 2
+
+// lockstep makes threads begin each round at the same moment: within the
+// hundred nanoseconds between looking for a connection and making it.
+type lockstep struct{ arrived atomic.Int64 }
+
+func (l *lockstep) wait(round int) {
+	l.arrived.Add(1)
+	for l.arrived.Load() < int64(abreast*(round+1)) {
+	}
+}
+
+// leave lets the others go on without a thread that gave up.
+func (l *lockstep) leave() { l.arrived.Add(1 << 32) }
+
 func TestFirstPacketsOfAFlowOnManyCPUsMakeOneConnection(t *testing.T) {
 	for _, d := range doors {
 		t.Run(string(d.mode), func(t *testing.T) {
 			t.Parallel()
 			c := newCrowd(t, d)
-			const shared, own = 600, 100
+			var pace lockstep
+			const flows = 1500
 			c.each(func(thread int, r *runner) error {
-				for n := range shared {
-					if err := r.pass(flow("tcp", "S", n)); err != nil {
+				if thread >= abreast {
+					return nil
+				}
+				defer pace.leave()
+				for n := range flows {
+					frame, err := flow("tcp", "S", n).Frame()
+					if err != nil {
 						return err
 					}
-				}
-				for n := range own {
-					if err := r.pass(flow("tcp", "S", shared+thread*own+n)); err != nil {
-						return err
+					pace.wait(n)
+					if v, _, err := r.run(frame, false); v != send {
+						return fmt.Errorf("flow %d was %s (%v)", n, v, err)
 					}
 				}
 				return nil
 			})
-			const all = shared + threads*own
-			settle(t, c.bed.Table(), all)
-			if made := counters(t, c.bed)["new_connection"]; made != all {
-				t.Errorf("%d connections were counted as new, there are %d", made, all)
+			settle(t, c.bed.Table(), flows)
+			if made := counters(t, c.bed)["new_connection"]; made != flows {
+				t.Errorf("%d connections were counted as new, there are %d", made, flows)
 			}
 		})
 	}
