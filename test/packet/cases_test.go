@@ -63,6 +63,15 @@ func (s step) to(port uint16) step {
 	return s
 }
 
+// opened is a new connection from a port to port 85, and the server that gets it.
+func opened(from uint16, to string) step {
+	return step{
+		pkt:  bed.Packet{Proto: "tcp", Sport: from, Dst: vip, Dport: 85, Flags: "S"},
+		want: send,
+		out:  bed.Packet{Dst: netip.MustParseAddr(to), Dport: 8080},
+	}
+}
+
 // word changes a 16-bit word of the IP header.
 func word(at int, value uint16) func([]byte) []byte {
 	return func(f []byte) []byte {
@@ -174,6 +183,20 @@ var cases = []struct {
 		sent("tcp", "S"), {ipvsadm: "-C"}, sent("tcp", "A").but(leave, ""), answered("tcp", "SA").but(leave, ""),
 		{ipvsadm: "-A -u 198.51.100.200:9 -s rr"},
 		sent("tcp", "A").but(drop, "destination_gone"), answered("tcp", "SA"),
+	}},
+	{"an edit of the service leaves the turn of its scheduler alone", []step{
+		{ipvsadm: "-A -t 198.51.100.129:85 -s wrr"},
+		{ipvsadm: "-a -t 198.51.100.129:85 -r 203.0.113.1:8080 -m"},
+		{ipvsadm: "-a -t 198.51.100.129:85 -r 203.0.113.2:8080 -m"},
+		opened(4001, "203.0.113.2"),
+		{ipvsadm: "-E -t 198.51.100.129:85 -s wrr -b flag-1"},
+		opened(4002, "203.0.113.1"),
+		{ipvsadm: "-E -t 198.51.100.129:85 -s rr"},
+		opened(4003, "203.0.113.2"),
+		{ipvsadm: "-e -t 198.51.100.129:85 -r 203.0.113.2:8080 -m -w 5"},
+		opened(4004, "203.0.113.1"),
+		{ipvsadm: "-E -t 198.51.100.129:85 -s rr -b flag-1"},
+		opened(4005, "203.0.113.2"),
 	}},
 	{"nothing is forwarded where forwarding is off", []step{
 		{sysctl: "net.ipv4.ip_forward=0"},
