@@ -54,7 +54,13 @@ func (t *Table) EditService(s Service) error {
 		if err := s.Validate(); err != nil {
 			return fmt.Errorf("%s: %w", s.ServiceKey, err)
 		}
-		return configure(dp, l, s, l.Entries)
+		if nameOf(l.Version.SchedName[:]) != s.Scheduler {
+			return configure(dp, l, s, l.Entries)
+		}
+		// As in the kernel, a scheduler that stays does not hear of it.
+		v := versionRecord(s)
+		v.WeightMax, v.WeightStep = l.Version.WeightMax, l.Version.WeightStep
+		return dp.Configure(l.Slot, v, l.Entries, l.State)
 	})
 }
 

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/evs-project/evs/internal/ipvsadm"
@@ -56,4 +58,11 @@ func (b *Bed) IP(args ...string) error {
 		return fmt.Errorf("ip %q: %w: %s", args, err, out)
 	}
 	return nil
+}
+
+// Sysctl sets "name=value" in the director.
+func (b *Bed) Sysctl(setting string) error {
+	name, value, _ := strings.Cut(setting, "=")
+	path := filepath.Join("/proc/sys", strings.ReplaceAll(name, ".", "/"))
+	return os.WriteFile(path, []byte(value), 0)
 }

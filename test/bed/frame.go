@@ -54,8 +54,7 @@ func (p Packet) Frame() ([]byte, error) {
 	binary.BigEndian.PutUint16(l4[2:], p.Dport)
 	frame := append(p.ethernet(), p.ipv4(proto, len(l4)+len(payload))...)
 	frame = append(append(frame, l4...), payload...)
-	Checksum(frame)
-	return frame, nil
+	return Checksummed(frame), nil
 }
 
 func (p Packet) tcp() []byte {
@@ -93,8 +92,8 @@ func (p Packet) ipv4(proto byte, payload int) []byte {
 	return h
 }
 
-// Checksum fills in the checksums of a frame of TCP or UDP.
-func Checksum(frame []byte) {
+// Checksummed fills in the checksums of a frame of TCP or UDP.
+func Checksummed(frame []byte) []byte {
 	ip := frame[14:]
 	l4 := ip[4*(ip[0]&15):]
 	at := 16
@@ -110,6 +109,7 @@ func Checksum(frame []byte) {
 	put(l4[at:], check)
 	put(ip[10:], 0)
 	put(ip[10:], ^fold(sum(ip[:4*(ip[0]&15)])))
+	return frame
 }
 
 func put(b []byte, v uint16) { binary.BigEndian.PutUint16(b, v) }
@@ -134,7 +134,7 @@ func fold(s uint32) uint16 {
 // Seen is what one reads off a frame that came out.
 type Seen struct {
 	Proto    byte
-	Src, Dst netip.AddrPort // of ICMP: type and code of the message as Src's port
+	Src, Dst netip.AddrPort // of ICMP, the port of Src is type and code
 	Flags    string
 	Len      int // of what follows the IP header
 }
