@@ -125,11 +125,17 @@ static __always_inline bool slot_holds(struct conn4 *c, const struct flow *f)
 	return ((key ^ f->key) & CLIENT_MASK) == 0 && c->proto == f->proto;
 }
 
-/* Whether the server of the slot is the sender of a reply. */
-static __always_inline bool slot_answers(const struct conn4 *c, const struct dst *d,
-					 const struct flow *f)
+static __always_inline enum method life_method(union life l)
 {
-	return d->addr.w[0] == f->vaddr && (d->port ? d->port : c->vport) == f->rport;
+	return l.flags / CONN_METHOD & 3;
+}
+
+/* Whether the server of the slot is the sender of a reply. Replies of other
+ * methods go by without us, and if they are routed through us, untouched. */
+static __always_inline bool slot_answers(const struct conn4 *c, union life l,
+					 const struct dst *d, const struct flow *f)
+{
+	return life_method(l) == METHOD_MASQ && d->addr.w[0] == f->vaddr && (d->port ? d->port : c->vport) == f->rport;
 }
 
 /* Whether the slot is this packet's connection; fills ref if so. */
@@ -145,7 +151,7 @@ static __always_inline bool slot_match(struct conn4 *c, const struct flow *f, __
 	if (!life_valid(l, now))
 		return false;
 	d = dst_get(c->dst);
-	if (!d || (f->reply && !slot_answers(c, d, f)))
+	if (!d || (f->reply && !slot_answers(c, l, d, f)))
 		return false;
 	ref->conn = c;
 	ref->dst = d;

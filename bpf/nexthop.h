@@ -110,6 +110,23 @@ static __always_inline int hop_ask(CTX *ctx, const struct pkt *p, __u32 src, __u
 	return fib_reason(rc);
 }
 
+/* How large a packet the way from src to dst takes; 0 if there is none. */
+static __always_inline __u16 hop_mtu(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst)
+{
+	struct bpf_fib_lookup fib = {
+		.family = AF_INET,
+		.l4_protocol = p->proto,
+		.tot_len = 0xffff, /* more than any way takes: the answer says what it does */
+		.ipv4_src = src,
+		.ipv4_dst = dst,
+		.ifindex = ctx_ifindex(ctx),
+	};
+
+	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return 0;
+	return fib.mtu_result;
+}
+
 /* The way to the server of a connection. */
 static __always_inline int hop_forward(CTX *ctx, const struct pkt *p, struct dst *d,
 				       __u32 now, struct hop *hop)
@@ -126,6 +143,7 @@ static __always_inline int hop_forward(CTX *ctx, const struct pkt *p, struct dst
 	rc = hop_ask(ctx, p, p->saddr, d->addr.w[0], hop, &index);
 	d->nexthop_stamp = now;
 	d->nexthop = rc ? 0 : index;
+	d->mtu = rc ? 0 : hop_mtu(ctx, p, p->saddr, d->addr.w[0]);
 	/* Once a second a packet goes by the kernel's neighbour table, which so
 	 * keeps the server's entry alive and notices when it moves. */
 	if (!CTX_IS_XDP)
