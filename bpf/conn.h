@@ -189,19 +189,22 @@ static __always_inline __u32 bucket_seek(__u32 bucket, const struct flow *f, __u
 
 struct overflow_walk {
 	struct flow flow;
-	__u32 base; /* offset in the overflow region */
+	__u32 group;
 	__u32 now;
 	__u32 slot;
 };
 
-static __always_inline __u32 overflow_bucket(__u32 base, __u32 i)
+/* The i-th bucket of a group's run; the runs begin all over the region. */
+static __always_inline __u32 overflow_bucket(__u32 group, __u32 i)
 {
+	__u32 base = (__u64)group * conf_overflow / OVERFLOW_HINTS;
+
 	return conf_buckets + ((base + i) & (conf_overflow - 1));
 }
 
 static long overflow_seek_step(__u32 i, struct overflow_walk *w)
 {
-	w->slot = bucket_seek(overflow_bucket(w->base, i), &w->flow, w->now);
+	w->slot = bucket_seek(overflow_bucket(w->group, i), &w->flow, w->now);
 	return w->slot != NO_SLOT;
 }
 
@@ -209,7 +212,7 @@ static __always_inline __u32 overflow_seek(const struct flow *f, __u64 hash, __u
 {
 	__u32 group = overflow_group(hash);
 	__u32 *hint = bpf_map_lookup_elem(&overflow_hints, &group);
-	struct overflow_walk w = {.flow = *f, .base = group, .now = now, .slot = NO_SLOT};
+	struct overflow_walk w = {.flow = *f, .group = group, .now = now, .slot = NO_SLOT};
 
 	if (hint && READ_ONCE(*hint))
 		bpf_loop(OVERFLOW_RUN, overflow_seek_step, &w, 0);
