@@ -177,8 +177,12 @@ func TestFirstPacketsOfAFlowOnManyCPUsMakeOneConnection(t *testing.T) {
 						return err
 					}
 					pace.wait(n)
-					if v, _, err := r.run(frame, false); v != send {
-						return fmt.Errorf("flow %d was %s (%v)", n, v, err)
+					v, _, err := r.run(frame, false)
+					if err != nil {
+						return err
+					}
+					if v != send {
+						return fmt.Errorf("flow %d was %s", n, v)
 					}
 				}
 				return nil
