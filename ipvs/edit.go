@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/evs-project/evs/internal/datapath"
 )
 
@@ -119,7 +121,7 @@ func find(dp *datapath.Table, entries []datapath.Entry, addr netip.AddrPort) int
 func (t *Table) AddDestination(k ServiceKey, d Destination) error {
 	return t.editService(k, func(dp *datapath.Table, l datapath.Live) error {
 		s := serviceOf(l)
-		if err := d.Validate(s); err != nil {
+		if err := acceptable(dp, d, s); err != nil {
 			return fmt.Errorf("%s: %w", k, err)
 		}
 		if find(dp, l.Entries, d.Addr) >= 0 {
@@ -128,15 +130,14 @@ func (t *Table) AddDestination(k ServiceKey, d Destination) error {
 		if err := d.CheckAddr(); err != nil {
 			return fmt.Errorf("%s: %w", k, err)
 		}
-		kind, err := addrKind(d.Addr.Addr())
-		if err != nil {
+		if err := checkBroadcast(d.Addr.Addr()); err != nil {
 			return fmt.Errorf("%s: %w", k, err)
 		}
-		slot, err := dp.DstSlot(l.Slot, dstRecord(d.Addr))
+		slot, err := dp.DstSlot(l.Slot, dstRecord(d))
 		if err != nil {
 			return err
 		}
-		e := entryRecord(d, kind)
+		e := entryRecord(d)
 		e.Dst = uint32(slot)
 		return configure(dp, l, s, append([]datapath.Entry{e}, l.Entries...))
 	})
@@ -147,21 +148,20 @@ func (t *Table) AddDestination(k ServiceKey, d Destination) error {
 func (t *Table) EditDestination(k ServiceKey, d Destination) error {
 	return t.editService(k, func(dp *datapath.Table, l datapath.Live) error {
 		s := serviceOf(l)
-		if err := d.Validate(s); err != nil {
+		if err := acceptable(dp, d, s); err != nil {
 			return fmt.Errorf("%s: %w", k, err)
 		}
 		i := find(dp, l.Entries, d.Addr)
 		if i < 0 {
 			return fmt.Errorf("%s: %s: %w", k, d.Addr, ErrNoDestination)
 		}
-		kind, err := addrKind(d.Addr.Addr())
+		slot, err := dp.DstSlot(l.Slot, dstRecord(d))
 		if err != nil {
-			return fmt.Errorf("%s: %w", k, err)
+			return err
 		}
 		entries := slices.Clone(l.Entries)
-		e := entryRecord(d, kind)
-		e.Dst = entries[i].Dst
-		entries[i] = e
+		entries[i] = entryRecord(d)
+		entries[i].Dst = uint32(slot)
 		return configure(dp, l, s, entries)
 	})
 }
@@ -217,21 +217,46 @@ func (t *Table) SetTimeouts(to Timeouts) error {
 	})
 }
 
+// acceptable reports whether d may be a destination of s, new or edited.
+func acceptable(dp *datapath.Table, d Destination, s Service) error {
+	if running(dp) && FamilyOf(d.Addr.Addr()) != s.Family {
+		return fmt.Errorf("%w: %s: the connection-synchronisation daemon takes no destination of another family than its service", ErrInvalid, d.Addr)
+	}
+	return d.Validate(s)
+}
+
+// running reports whether a connection-synchronisation daemon was started.
+func running(dp *datapath.Table) bool {
+	return slices.ContainsFunc(dp.Settings().Daemon[:], func(d datapath.Daemon) bool { return d.Running != 0 })
+}
+
+// mixedFamilies reports whether a service has a destination of another family.
+func mixedFamilies(dp *datapath.Table) bool {
+	return slices.ContainsFunc(dp.Services(), func(l datapath.Live) bool {
+		return slices.ContainsFunc(l.Entries, func(e datapath.Entry) bool {
+			return dp.Dst(e.Dst).Family != l.ID.Family
+		})
+	})
+}
+
 // StartDaemon notes that a connection-synchronisation daemon was asked for.
 func (t *Table) StartDaemon(d Daemon) error {
-	role := slices.Index(roles[:], d.Role)
-	if role < 0 {
-		return fmt.Errorf("daemon role %q: want master or backup: %w", d.Role, ErrInvalid)
-	}
-	r, err := daemonRecord(d)
-	if err != nil {
+	if err := d.Validate(); err != nil {
 		return err
 	}
+	role := slices.Index(roles[:], d.Role)
 	return t.edit(func(dp *datapath.Table) error {
+		if mixedFamilies(dp) {
+			return fmt.Errorf("%w: a destination of another family than its service cannot be synchronised", ErrInvalid)
+		}
+		link, err := netlink.LinkByName(d.Interface)
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.Interface, ErrNoDevice)
+		}
 		if dp.Settings().Daemon[role].Running != 0 {
 			return fmt.Errorf("%s: %w", d.Role, ErrDaemonRunning)
 		}
-		dp.Settings().Daemon[role] = r
+		dp.Settings().Daemon[role] = daemonRecord(d.WithDefaults(link.Attrs().MTU))
 		return nil
 	})
 }

@@ -65,9 +65,6 @@ func keyOf(id datapath.ServiceID) ServiceKey {
 	return ServiceAt(Protocol(id.Proto), netip.AddrPortFrom(addrOf(id.Addr.B, id.Family), swap16(id.Port)))
 }
 
-// programs are the schedulers that the data path runs, by name.
-var programs = map[string]uint8{"rr": datapath.SchedRR, "wrr": datapath.SchedWRR}
-
 func setName(to []int8, name string) {
 	for i := range min(len(to), len(name)) {
 		to[i] = int8(name[i])
@@ -87,7 +84,7 @@ func nameOf(from []int8) string {
 
 func versionRecord(s Service) datapath.Version {
 	v := datapath.Version{
-		Sched:      programs[s.Scheduler],
+		Sched:      datapath.Schedulers[s.Scheduler],
 		SchedFlags: uint8(s.SchedFlags),
 		Timeout:    s.Timeout,
 		PrefixLen:  uint8(MaskLen(s.Mask)),
@@ -127,23 +124,34 @@ func serviceOf(l datapath.Live) Service {
 	return s
 }
 
-func dstRecord(a netip.AddrPort) (d datapath.Dst) {
-	d.Addr.B = addrRecord(a.Addr())
-	d.Family = familyRecord(FamilyOf(a.Addr()))
-	d.Port = swap16(a.Port())
-	return d
+// dstRecord is the identity of a destination and what its packets need on the
+// way. That depends on the routing table: which address of the director a
+// tunnel begins at, and whether the server is the director itself.
+func dstRecord(d Destination) (r datapath.Dst) {
+	a := d.Addr.Addr()
+	r.Addr.B = addrRecord(a)
+	r.Family = familyRecord(FamilyOf(a))
+	r.Port = swap16(d.Addr.Port())
+	r.Tunnel, r.TunnelFlags, r.TunnelPort = uint8(d.Tunnel.Type), uint8(d.Tunnel.Flags), swap16(d.Tunnel.Port)
+	routes, err := netlink.RouteGet(net.IP(a.AsSlice()))
+	if err != nil || len(routes) == 0 {
+		return r // no way there yet
+	}
+	if routes[0].Type == unix.RTN_LOCAL {
+		r.Flags = datapath.DstLocal
+	}
+	if src, ok := netip.AddrFromSlice(routes[0].Src); ok {
+		r.Source.B = addrRecord(src.Unmap())
+	}
+	return r
 }
 
-func entryRecord(d Destination, local bool) datapath.Entry {
-	e := datapath.Entry{
+func entryRecord(d Destination) datapath.Entry {
+	return datapath.Entry{
 		Weight: uint32(d.Weight), Upper: d.Upper, Lower: d.Lower,
 		Method: uint8(d.Method), Tunnel: uint8(d.Tunnel.Type),
 		TunnelFlags: uint8(d.Tunnel.Flags), TunnelPort: swap16(d.Tunnel.Port),
 	}
-	if local {
-		e.Method = datapath.MethodLocal
-	}
-	return e
 }
 
 func destinationOf(d datapath.Dst, e datapath.Entry) Destination {
@@ -179,23 +187,20 @@ func connOf(c datapath.ConnRecord) Conn {
 		Client:      netip.AddrPortFrom(v4(c.Caddr), swap16(c.Cport)),
 		Virtual:     netip.AddrPortFrom(v4(c.Vaddr), swap16(c.Vport)),
 		Destination: dst,
-		Method:      Masquerade,
+		Method:      Method(c.Flags / datapath.ConnMethod & 3),
 		State:       datapath.StateNames[c.State],
 		Expires:     c.Left,
 	}
 }
 
 // roles are the names of the daemons, in the order of their records.
-var roles = [...]string{datapath.SyncMaster: "master", datapath.SyncBackup: "backup"}
+var roles = [...]string{datapath.SyncMaster: Master, datapath.SyncBackup: Backup}
 
-func daemonRecord(d Daemon) (r datapath.Daemon, err error) {
-	if _, err := netlink.LinkByName(d.Interface); err != nil {
-		return r, fmt.Errorf("%s: %w", d.Interface, ErrNoDevice)
-	}
+func daemonRecord(d Daemon) (r datapath.Daemon) {
 	r.Group.B, r.Family = addrRecord(d.Group), familyRecord(FamilyOf(d.Group))
 	r.MaxLen, r.Port, r.SyncId, r.Ttl, r.Running = d.MaxLen, d.Port, d.SyncID, d.TTL, 1
 	setName(r.Interface[:len(r.Interface)-1], d.Interface)
-	return r, nil
+	return r
 }
 
 func daemonOf(role string, r datapath.Daemon) Daemon {
@@ -205,17 +210,14 @@ func daemonOf(role string, r datapath.Daemon) Daemon {
 	}
 }
 
-// addrKind reports whether an address is one of the director's own, which
-// makes the destination a local one. A broadcast address is no server's.
-func addrKind(a netip.Addr) (local bool, err error) {
+// checkBroadcast reports, wrapping ErrInvalid, a broadcast address of one of
+// the director's own networks, which the routing table knows.
+func checkBroadcast(a netip.Addr) error {
 	routes, err := netlink.RouteGet(net.IP(a.AsSlice()))
-	if err != nil || len(routes) == 0 {
-		return false, nil // no route yet: not local
+	if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_BROADCAST {
+		return fmt.Errorf("%w: %s is a broadcast address of this host", ErrInvalid, a)
 	}
-	if routes[0].Type == unix.RTN_BROADCAST {
-		return false, fmt.Errorf("%w: %s is a broadcast address of this host", ErrInvalid, a)
-	}
-	return routes[0].Type == unix.RTN_LOCAL, nil
+	return nil // without a route yet it is nobody's broadcast address
 }
 
 // translate gives the data path's errors the names of this package.
@@ -228,8 +230,15 @@ func translate(err error) error {
 		datapath.ErrNoTable:     ErrNoTable,
 	} {
 		if errors.Is(err, from) {
-			return fmt.Errorf("%w: %w", to, err)
+			return verdict{is: to, why: err}
 		}
 	}
 	return err
 }
+
+// verdict is one of this package's errors in the words of the data path, which
+// say the same with the particulars and the remedy.
+type verdict struct{ is, why error }
+
+func (v verdict) Error() string   { return v.why.Error() }
+func (v verdict) Unwrap() []error { return []error{v.is, v.why} }

@@ -77,11 +77,8 @@ func (d Destination) Validate(s Service) error {
 // of the director's own networks are for the caller to know.
 func (d Destination) CheckAddr() error {
 	a := d.Addr.Addr()
-	ok := !a.IsMulticast() && !a.IsUnspecified()
-	if a.Is4() {
-		// All of 0.0.0.0/8 means "this network", never a server.
-		ok = ok && a.As4()[0] != 0 && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
-	} else {
+	ok := !a.IsMulticast() && !a.IsUnspecified() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	if a.Is6() {
 		ok = ok && !a.IsLinkLocalUnicast() && !a.Is4In6()
 	}
 	if !ok {

@@ -6,127 +6,131 @@ import (
 	"testing"
 )
 
-func TestServicesAreValidatedAsTheKernelDoes(t *testing.T) {
-	web := Service{ServiceKey: ServiceAt(TCP, netip.MustParseAddrPort("198.51.100.1:80")), Scheduler: "rr"}
-	six := Service{ServiceKey: ServiceAt(TCP, netip.MustParseAddrPort("[2001:db8::1]:80")), Scheduler: "rr"}
-	mark := Service{ServiceKey: ServiceMark(7, IPv4), Scheduler: "rr"}
-	with := func(s Service, change func(*Service)) Service { change(&s); return s }
+func service(addr string, change func(*Service)) Service {
+	s := Service{ServiceKey: ServiceAt(TCP, netip.MustParseAddrPort(addr)), Scheduler: "wlc"}
+	if change != nil {
+		change(&s)
+	}
+	return s
+}
+
+func TestAServiceIsJudgedAsTheKernelDoes(t *testing.T) {
+	const v4, v6 = "198.51.100.129:80", "[2001:db8:2::81]:80"
+	mask := func(m netip.Addr) func(*Service) { return func(s *Service) { s.Mask = m } }
 	for _, c := range []struct {
-		name string
-		s    Service
-		want error
+		name    string
+		service Service
+		want    error
 	}{
-		{"an IPv4 service", web, nil},
-		{"an IPv6 service", six, nil},
-		{"a firewall-mark service", mark, nil},
-		{"no scheduler at all", with(web, func(s *Service) { s.Scheduler = "none" }), nil},
-		{"an unknown scheduler", with(web, func(s *Service) { s.Scheduler = "best" }), ErrNoScheduler},
-		{"a scheduler left out", with(web, func(s *Service) { s.Scheduler = "" }), ErrNoScheduler},
-		{"an unknown persistence engine", with(web, func(s *Service) { s.Engine = "h323" }), ErrNoScheduler},
-		{"the scheduler is looked at before the mask", with(web, func(s *Service) { s.Scheduler, s.Mask = "best", MaskOf(24, IPv6) }), ErrNoScheduler},
-		{"an IPv4 mask with holes", with(web, func(s *Service) { s.Mask = netip.MustParseAddr("255.0.255.0") }), nil},
-		{"an IPv4 mask of nothing", with(web, func(s *Service) { s.Mask = netip.MustParseAddr("0.0.0.0") }), nil},
-		{"an IPv6 mask for an IPv4 service", with(web, func(s *Service) { s.Mask = MaskOf(64, IPv6) }), ErrInvalid},
-		{"an IPv4 mask for an IPv6 service", with(six, func(s *Service) { s.Mask = MaskOf(24, IPv4) }), ErrInvalid},
-		{"an IPv6 mask with holes", with(six, func(s *Service) { s.Mask = netip.MustParseAddr("ffff:0:ffff::") }), ErrInvalid},
-		{"an IPv6 mask of nothing", with(six, func(s *Service) { s.Mask = netip.MustParseAddr("::") }), ErrInvalid},
-		{"an IPv6 mask of one bit", with(six, func(s *Service) { s.Mask = MaskOf(1, IPv6) }), nil},
-		{"neither address nor mark", Service{Scheduler: "rr"}, ErrInvalid},
-		{"another protocol", with(web, func(s *Service) { s.Protocol = 47 }), ErrInvalid},
-		{"every port without persistence", Service{ServiceKey: ServiceAt(TCP, netip.MustParseAddrPort("198.51.100.1:0")), Scheduler: "rr"}, ErrInvalid},
-		{"every port with persistence", Service{ServiceKey: ServiceAt(TCP, netip.MustParseAddrPort("198.51.100.1:0")), Scheduler: "rr", Persistent: true}, nil},
+		{"a plain service is good", service(v4, nil), nil},
+		{"a service may have no scheduler", service(v4, func(s *Service) { s.Scheduler = "none" }), nil},
+		{"a scheduler must exist", service(v4, func(s *Service) { s.Scheduler = "RR" }), ErrNoScheduler},
+		{"an engine must exist", service(v4, func(s *Service) { s.Engine = "ftp" }), ErrNoScheduler},
+		{"a missing scheduler comes before a bad mask", service(v6, func(s *Service) {
+			s.Scheduler, s.Mask = "no", netip.IPv6Unspecified()
+		}), ErrNoScheduler},
+		{"an IPv4 mask may have holes", service(v4, mask(netip.MustParseAddr("255.0.255.0"))), nil},
+		{"an IPv4 mask may be empty", service(v4, mask(netip.IPv4Unspecified())), nil},
+		{"an IPv6 mask must not be empty", service(v6, mask(netip.IPv6Unspecified())), ErrInvalid},
+		{"an IPv6 mask must be a prefix", service(v6, mask(netip.MustParseAddr("ff00:ff00::"))), ErrInvalid},
+		{"a mask is of the family of the service", service(v6, mask(MaskOf(24, IPv4))), ErrInvalid},
+		{"port 0 is for persistent services", service("198.51.100.129:0", nil), ErrInvalid},
+		{"which may have it", service("198.51.100.129:0", func(s *Service) { s.Persistent = true }), nil},
+		{"a mark needs no address", Service{ServiceKey: ServiceMark(1, IPv6), Scheduler: "rr"}, nil},
+		{"nothing is no service", Service{Scheduler: "rr"}, ErrInvalid},
+		{"icmp is no transport", service(v4, func(s *Service) { s.Protocol = 1 }), ErrInvalid},
 	} {
-		if got := c.s.Validate(); !errors.Is(got, c.want) || (got == nil) != (c.want == nil) {
-			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			if err := c.service.Validate(); !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+		})
 	}
 }
 
-func TestDestinationsAreValidatedAsTheKernelDoes(t *testing.T) {
-	four := Service{ServiceKey: ServiceAt(TCP, netip.MustParseAddrPort("198.51.100.1:80")), Scheduler: "rr"}
-	real4, real6 := netip.MustParseAddrPort("203.0.113.1:80"), netip.MustParseAddrPort("[2001:db8::1]:80")
+func TestADestinationIsJudgedAsTheKernelDoes(t *testing.T) {
+	v4, v6 := service("198.51.100.129:80", nil), service("[2001:db8:2::81]:80", nil)
+	server := netip.MustParseAddrPort("203.0.113.1:80")
 	for _, c := range []struct {
-		name string
-		d    Destination
-		want error
+		name        string
+		service     Service
+		destination Destination
+		want        error
 	}{
-		{"a real server", Destination{Addr: real4, Weight: 1}, nil},
-		{"the greatest weight", Destination{Addr: real4, Weight: 1<<31 - 1}, nil},
-		{"no address", Destination{Weight: 1}, ErrInvalid},
-		{"another family masqueraded", Destination{Addr: real6}, ErrInvalid},
-		{"another family through a tunnel", Destination{Addr: real6, Method: Tunnel}, nil},
-		{"a negative weight", Destination{Addr: real4, Weight: -1}, ErrRange},
-		{"thresholds in order", Destination{Addr: real4, Upper: 5, Lower: 5}, nil},
-		{"thresholds out of order", Destination{Addr: real4, Upper: 5, Lower: 6}, ErrRange},
-		{"a lower threshold alone", Destination{Addr: real4, Lower: 1}, ErrRange},
-		{"gue without a port", Destination{Addr: real4, Method: Tunnel, Tunnel: TunnelOptions{Type: GUE}}, ErrInvalid},
-		{"gue with a port", Destination{Addr: real4, Method: Tunnel, Tunnel: TunnelOptions{Type: GUE, Port: 6080}}, nil},
-		{"the weight is looked at before the thresholds", Destination{Addr: real4, Weight: -1, Lower: 6}, ErrRange},
+		{"a plain server is good", v4, Destination{Addr: server}, nil},
+		{"another family needs a tunnel", v6, Destination{Addr: server, Method: Route}, ErrInvalid},
+		{"which carries it", v6, Destination{Addr: server, Method: Tunnel}, nil},
+		{"a weight is not negative", v4, Destination{Addr: server, Weight: -1}, ErrRange},
+		{"the lower threshold is not above the upper", v4, Destination{Addr: server, Lower: 5}, ErrRange},
+		{"thresholds may be equal", v4, Destination{Addr: server, Lower: 5, Upper: 5}, nil},
+		{"gue needs a port", v4, Destination{Addr: server, Method: Tunnel, Tunnel: TunnelOptions{Type: GUE}}, ErrInvalid},
+		{"a server has an address", v4, Destination{}, ErrInvalid},
 	} {
-		if got := c.d.Validate(four); !errors.Is(got, c.want) || (got == nil) != (c.want == nil) {
-			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			if err := c.destination.Validate(c.service); !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+		})
 	}
 }
 
-func TestAnAddressThatNoServerCanHaveIsRefused(t *testing.T) {
-	for addr, ok := range map[string]bool{
-		"203.0.113.1": true, "127.0.0.1": true, "169.254.1.1": true, "2001:db8::1": true, "::1": true, "fd00::1": true,
-		"0.0.0.0": false, "0.1.2.3": false, "255.255.255.255": false, "224.0.0.1": false,
-		"::": false, "ff02::1": false, "fe80::1": false, "::ffff:203.0.113.1": false,
+func TestAServerHasTheAddressOfOneHost(t *testing.T) {
+	for addr, good := range map[string]bool{
+		"203.0.113.1": true, "127.0.0.1": true, "0.0.0.1": true, "240.0.0.1": true, "169.254.1.1": true,
+		"0.0.0.0": false, "224.0.0.1": false, "255.255.255.255": false,
+		"2001:db8::1": true, "::1": true, "::198.51.100.1": true, "fc00::1": true, "fec0::1": true,
+		"::": false, "fe80::1": false, "ff02::1": false, "::ffff:198.51.100.1": false,
 	} {
-		err := Destination{Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 80)}.CheckAddr()
-		if (err == nil) != ok || err != nil && !errors.Is(err, ErrInvalid) {
+		d := Destination{Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 80)}
+		if err := d.CheckAddr(); good != (err == nil) || err != nil && !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v", addr, err)
 		}
 	}
 }
 
-func TestDefaultsFillInFamilyAndMask(t *testing.T) {
-	for _, c := range []struct {
-		key    ServiceKey
-		family Family
-		mask   string
-	}{
-		{ServiceAt(TCP, netip.MustParseAddrPort("198.51.100.1:80")), IPv4, "255.255.255.255"},
-		{ServiceAt(TCP, netip.MustParseAddrPort("[2001:db8::1]:80")), IPv6, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
-		{ServiceKey{FWMark: 3}, IPv4, "255.255.255.255"},
-		{ServiceMark(3, IPv6), IPv6, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
-	} {
-		s := Service{ServiceKey: c.key}.WithDefaults()
-		if s.Family != c.family || s.Mask.String() != c.mask {
-			t.Errorf("%s: family %d, mask %s", c.key, s.Family, s.Mask)
+func TestAMaskHasAsManyBitsAsItWasMadeOf(t *testing.T) {
+	for n := 0; n <= 128; n++ {
+		if mask := MaskOf(n, IPv6); MaskLen(mask) != n {
+			t.Errorf("%d bits make %s", n, mask)
 		}
+	}
+	if mask := MaskOf(20, IPv4); mask != netip.MustParseAddr("255.255.240.0") {
+		t.Errorf("20 bits make %s", mask)
+	}
+	if mask := MaskOf(33, IPv4); mask.IsValid() {
+		t.Errorf("33 bits make %s", mask)
 	}
 }
 
-func TestDaemonsKeepToWhatTheirInterfaceCarries(t *testing.T) {
-	six := netip.MustParseAddr("ff05::81")
+func TestADaemonHasTheDefaultsOfTheKernel(t *testing.T) {
+	group := netip.MustParseAddr("224.0.0.81")
 	for _, c := range []struct {
-		name string
-		d    Daemon
-		mtu  int
-		want uint16
+		name   string
+		daemon Daemon
+		mtu    int
+		want   Daemon
 	}{
-		{"a master keeps to Ethernet", Daemon{Role: Master}, 9000, 1472},
-		{"a master over IPv6 keeps to Ethernet", Daemon{Role: Master, Group: six}, 9000, 1452},
-		{"a backup receives what its interface does", Daemon{Role: Backup}, 9000, 8972},
-		{"a backup of a small interface is ready for Ethernet", Daemon{Role: Backup}, 1280, 1472},
-		{"a backup takes no less than 1024", Daemon{Role: Backup, MaxLen: 10}, 1500, 1024},
-		{"a master may be held to less", Daemon{Role: Master, MaxLen: 10}, 1500, 10},
-		{"nobody gets more than a datagram", Daemon{Role: Master, MaxLen: 65535}, 1500, 65507},
+		{"a master keeps to Ethernet", Daemon{Role: Master}, 65536,
+			Daemon{Role: Master, MaxLen: 1472, Group: group, Port: 8848, TTL: 1}},
+		{"a backup takes what its interface takes", Daemon{Role: Backup}, 65536,
+			Daemon{Role: Backup, MaxLen: 65507, Group: group, Port: 8848, TTL: 1}},
+		{"a backup takes a kilobyte at the least", Daemon{Role: Backup, MaxLen: 10}, 1500,
+			Daemon{Role: Backup, MaxLen: 1024, Group: group, Port: 8848, TTL: 1}},
+		{"an IPv6 header is longer", Daemon{Role: Master, Group: netip.MustParseAddr("ff02::5"), TTL: 9, Port: 77}, 1500,
+			Daemon{Role: Master, MaxLen: 1452, Group: netip.MustParseAddr("ff02::5"), Port: 77, TTL: 9}},
 	} {
-		got := c.d.WithDefaults(c.mtu)
-		if got.MaxLen != c.want || got.Port != 8848 || got.TTL != 1 || !got.Group.IsMulticast() {
-			t.Errorf("%s: %+v, want %d bytes", c.name, got, c.want)
-		}
-		if err := got.Validate(); err != nil {
-			t.Errorf("%s: %v", c.name, err)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			if err := c.daemon.Validate(); err != nil {
+				t.Error(err)
+			}
+			if got := c.daemon.WithDefaults(c.mtu); got != c.want {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+		})
 	}
-	for _, wrong := range []Daemon{{Role: "standby"}, {Role: Master, Group: netip.MustParseAddr("192.0.2.1")}} {
-		if err := wrong.Validate(); !errors.Is(err, ErrInvalid) {
-			t.Errorf("%+v: %v", wrong, err)
+	for _, d := range []Daemon{{Role: "boss"}, {Role: Master, Group: netip.MustParseAddr("192.0.2.1")}} {
+		if err := d.Validate(); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%+v: %v", d, err)
 		}
 	}
 }

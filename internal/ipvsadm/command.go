@@ -104,12 +104,15 @@ func (c *command) restore() int {
 	}
 }
 
-// ruleArgs splits a rule into arguments. There is no quoting, and the name of
-// the command may stand in front.
+// ruleArgs splits a rule into arguments. There is no quoting; the name of the
+// command is left out wherever it stands, and an argument ends at a zero byte.
 func ruleArgs(text string) []string {
-	args := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) })
-	for len(args) > 0 && args[0] == "ipvsadm" {
-		args = args[1:]
+	var args []string
+	for arg := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) }) {
+		arg, _, _ = strings.Cut(arg, "\x00")
+		if arg != "" && arg != "ipvsadm" {
+			args = append(args, arg)
+		}
 	}
 	return args
 }

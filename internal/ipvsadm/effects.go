@@ -12,6 +12,7 @@ const (
 	maxTimeout         = 31 * 24 * 60 * 60 // seconds
 	maxInt             = 1<<31 - 1
 	maxSyncLen         = 65535 - 20 - 8 // what fits in a UDP packet
+	maxFlags           = 127            // the rest is not read
 	defaultPersistence = "360"          // of -p without a timeout
 )
 
@@ -126,7 +127,7 @@ func setOnePacket(l *line, _ string) error {
 }
 
 func setSchedFlags(l *line, arg string) error {
-	l.flags = arg
+	l.flags = arg[:min(len(arg), maxFlags)]
 	return nil
 }
 

@@ -55,16 +55,16 @@ const (
 	ops
 	engine
 	schedFlags
+	mcastGroup
+	mcastPort
+	mcastTTL
+	syncMaxLen
 	tunInfo
 	tunType
 	tunPort
 	tunNoCsum
 	tunCsum
 	tunRemCsum
-	syncMaxLen
-	mcastGroup
-	mcastPort
-	mcastTTL
 	groups // how many there are
 )
 
@@ -74,9 +74,8 @@ var groupNames = [groups]string{
 	"netmask", "real-server", "forwarding-method", "weight", "u-threshold",
 	"l-threshold", "mcast-interface", "timeout", "daemon", "stats", "rate",
 	"thresholds", "persistent-conn", "nosort", "syncid", "exact", "ops", "pe",
-	"sched-flags", "tun-info", "tun-type", "tun-port", "tun-nocsum",
-	"tun-csum", "tun-remcsum", "sync-maxlen", "mcast-group", "mcast-port",
-	"mcast-ttl",
+	"sched-flags", "mcast-group", "mcast-port", "mcast-ttl", "sync-maxlen",
+	"tun-info", "tun-type", "tun-port", "tun-nocsum", "tun-csum", "tun-remcsum",
 }
 
 // groupSet is a set of groups.

@@ -50,7 +50,8 @@ const version = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)"
 const notRoot = "Can't initialize ipvs: " + permissionDenied + "\n" +
 	"Are you sure that IP Virtual Server is built in the kernel or as module?"
 
-// Main runs the program called name and returns its exit code.
+// Main runs the program called name, which must be one that Answers knows, and
+// returns its exit code.
 func Main(ctx context.Context, name string, args []string, std Streams, host Host) int {
 	out := bufio.NewWriter(std.Out)
 	c := &command{ctx: ctx, host: host, in: std.In, out: out, err: std.Err}

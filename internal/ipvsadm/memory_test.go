@@ -4,6 +4,7 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/evs-project/evs/ipvs"
@@ -16,12 +17,19 @@ type memory struct {
 	timeouts ipvs.Timeouts
 	daemons  []ipvs.Daemon
 	mtu      map[string]int // the interfaces there are
+	// broadcasts are the broadcast addresses of their networks.
+	broadcasts []netip.Addr
 }
 
 func newMemory() *memory {
 	return &memory{
 		timeouts: ipvs.Timeouts{TCP: 900 * time.Second, TCPFin: 120 * time.Second, UDP: 300 * time.Second},
 		mtu:      map[string]int{"lo": 65536, "d0": 1500, "d1": 1500},
+		broadcasts: []netip.Addr{
+			netip.MustParseAddr("127.255.255.255"),
+			netip.MustParseAddr("192.0.2.255"),
+			netip.MustParseAddr("203.0.113.255"),
+		},
 	}
 }
 
@@ -122,6 +130,9 @@ func (m *memory) AddDestination(k ipvs.ServiceKey, d ipvs.Destination) error {
 	if err := d.CheckAddr(); err != nil {
 		return err
 	}
+	if slices.Contains(m.broadcasts, d.Addr.Addr()) {
+		return ipvs.ErrInvalid
+	}
 	s.Destinations = slices.Insert(s.Destinations, 0, ipvs.DestinationInfo{Destination: d})
 	return nil
 }
@@ -175,15 +186,8 @@ func (m *memory) SetTimeouts(t ipvs.Timeouts) error {
 // Daemons lists the master first, as the kernel does.
 func (m *memory) Daemons() ([]ipvs.Daemon, error) {
 	daemons := slices.Clone(m.daemons)
-	slices.SortFunc(daemons, func(a, b ipvs.Daemon) int { return -cmpString(a.Role, b.Role) })
+	slices.SortFunc(daemons, func(a, b ipvs.Daemon) int { return strings.Compare(b.Role, a.Role) })
 	return daemons, nil
-}
-
-func cmpString(a, b string) int {
-	if a < b {
-		return -1
-	}
-	return 1
 }
 
 func (m *memory) StartDaemon(d ipvs.Daemon) error {

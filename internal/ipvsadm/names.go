@@ -95,12 +95,17 @@ func SystemNames(ctx context.Context) Names {
 	})}
 }
 
+// HostAddr takes the first IPv4 address. As to glibc, a name of the IPv6 loopback
+// address is one of the IPv4 one too.
 func (s systemNames) HostAddr(name string) (netip.Addr, bool) {
-	addrs, err := net.DefaultResolver.LookupNetIP(s.ctx, "ip4", name)
-	if err != nil || len(addrs) == 0 {
+	if addrs, err := net.DefaultResolver.LookupNetIP(s.ctx, "ip4", name); err == nil && len(addrs) > 0 {
+		return addrs[0].Unmap(), true
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(s.ctx, "ip6", name)
+	if err != nil || len(addrs) == 0 || addrs[0] != netip.IPv6Loopback() {
 		return netip.Addr{}, false
 	}
-	return addrs[0].Unmap(), true
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
 }
 
 func (s systemNames) HostName(addr netip.Addr) (string, bool) {

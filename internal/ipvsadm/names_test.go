@@ -18,6 +18,8 @@ var testNames = fileNames{
 echo            7/tcp
 ftp-data        20/tcp
 ftp             21/tcp
+ssh             22/tcp
+smtp            25/tcp         mail
 domain          53/tcp
 domain          53/udp
 tftp            69/udp
@@ -25,6 +27,9 @@ http            80/tcp         www
 ntp             123/udp
 https           443/tcp
 https           443/udp
+shell           514/tcp        cmd syslog
+syslog          514/udp
+mysql           3306/tcp
 sip             5060/tcp
 sip             5060/udp
 mdns            5353/udp
@@ -41,6 +46,9 @@ http-alt        8080/tcp       webcache
 
 func (f fileNames) HostAddr(name string) (netip.Addr, bool) {
 	addr, ok := f.hosts[strings.ToLower(name)]
+	if addr == netip.IPv6Loopback() {
+		addr = f.hosts["localhost"]
+	}
 	return addr, ok && addr.Is4()
 }
 

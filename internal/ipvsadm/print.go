@@ -3,6 +3,7 @@ package ipvsadm
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/evs-project/evs/internal/sched"
@@ -27,7 +28,7 @@ type Format struct {
 // fills them.
 type layout struct {
 	title, subtitle string
-	destination     func(p *Printer, d ipvs.DestinationInfo) string
+	destination     func(ipvs.DestinationInfo) string
 	// counters returns the five figures of a layout that has nothing else,
 	// and has them for services too.
 	counters func(ipvs.Stats, ipvs.Rates) [5]uint64
@@ -40,14 +41,14 @@ var (
 	plainLayout = layout{
 		title:    plainTitle,
 		subtitle: "  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn",
-		destination: func(_ *Printer, d ipvs.DestinationInfo) string {
+		destination: func(d ipvs.DestinationInfo) string {
 			return fmt.Sprintf("%-7s %-6d %-10d %-10d", d.Method, d.Weight, d.Active, d.Inactive)
 		},
 	}
 	tunnelLayout = layout{
 		title:    plainTitle,
 		subtitle: "  -> RemoteAddress:Port           Forward TunnelInfo    Weight ActiveConn InActConn",
-		destination: func(_ *Printer, d ipvs.DestinationInfo) string {
+		destination: func(d ipvs.DestinationInfo) string {
 			return fmt.Sprintf("%-7s %-13s %-6d %-10d %-10d",
 				d.Method, tunnelInfo(d.Destination), d.Weight, d.Active, d.Inactive)
 		},
@@ -55,14 +56,14 @@ var (
 	thresholdsLayout = layout{
 		title:    "Prot LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn ",
 		subtitle: "  -> RemoteAddress:Port",
-		destination: func(_ *Printer, d ipvs.DestinationInfo) string {
+		destination: func(d ipvs.DestinationInfo) string {
 			return fmt.Sprintf("%-10d %-10d %-10d %-10d", d.Upper, d.Lower, d.Active, d.Inactive)
 		},
 	}
 	persistentLayout = layout{
 		title:    "Prot LocalAddress:Port            Weight    PersistConn ActiveConn InActConn ",
 		subtitle: "  -> RemoteAddress:Port",
-		destination: func(_ *Printer, d ipvs.DestinationInfo) string {
+		destination: func(d ipvs.DestinationInfo) string {
 			return fmt.Sprintf("%-9d %-11d %-10d %-10d", d.Weight, d.Persistent, d.Active, d.Inactive)
 		},
 	}
@@ -156,7 +157,7 @@ func (p *Printer) destination(l layout, k ipvs.ServiceKey, d ipvs.DestinationInf
 	if l.counters != nil {
 		columns = p.figures(l.counters(d.Stats, d.Rates))
 	} else {
-		columns = " " + l.destination(p, d)
+		columns = " " + l.destination(d)
 	}
 	fmt.Fprintf(p.Out, "  -> %-28s%s\n", p.addrPort(d.Addr, k.Protocol), columns)
 }
@@ -182,20 +183,29 @@ func (p *Printer) figures(counters [5]uint64) string {
 	return b.String()
 }
 
-// figure is one counter in a column of nine. Large ones are in thousands,
-// millions, … unless exact; then the column grows.
+// units are the units of large counters, each up to the next.
+var units = []struct {
+	below, size uint64
+	suffix      string
+}{
+	{below: 1e8, size: 1},
+	{below: 1e9, size: 1e3, suffix: "K"},
+	{below: 1e11, size: 1e6, suffix: "M"},
+	{below: 1e14, size: 1e9, suffix: "G"},
+	{below: math.MaxUint64, size: 1e12, suffix: "T"},
+}
+
+// figure is one counter in a column of nine. Large ones are in units of a
+// thousand, a million, … unless exact; then the column grows.
 func figure(n uint64, exact bool) string {
 	if exact {
 		return fmt.Sprintf(" %8d", n)
 	}
-	if n < 100_000_000 {
-		return fmt.Sprintf("%9d", n)
+	i := 0
+	for n >= units[i].below && i < len(units)-1 {
+		i++
 	}
-	unit := 0
-	for n /= 1000; n >= 100_000_000 && unit < len("KMGT")-1; n /= 1000 {
-		unit++
-	}
-	return fmt.Sprintf("%8d%c", n, "KMGT"[unit])
+	return fmt.Sprintf("%*d%s", 9-len(units[i].suffix), n/units[i].size, units[i].suffix)
 }
 
 // maskText is the persistence mask, and whether it is narrower than a whole
