@@ -18,8 +18,7 @@ var (
 // A step is a command or a packet. The client's address is the case's own.
 type step struct {
 	ipvsadm string // run in the director
-	ip      string // likewise
-	sysctl  string // name=value
+	sysctl  string // name=value, likewise
 
 	pkt    bed.Packet
 	change func(frame []byte) []byte // what is unusual about its frame
