@@ -17,6 +17,7 @@ struct hop {
 	struct nexthop *via; /* NULL: by gateway, through the kernel's neighbour table */
 	__u32 ifindex;
 	__u32 gateway;
+	__u32 index; /* what to remember of an answer of the routing table, 0 nothing */
 };
 
 static __always_inline struct nexthop *nexthop_get(__u32 index_plus_1)
@@ -82,11 +83,12 @@ static __always_inline int fib_reason(long rc)
 }
 
 /*
- * Asks the routing table for the way from src to dst. On success *index is
- * what to remember, 0 for nothing. Negative: the reason why there is no way.
+ * Asks the routing table for the way from src to dst. Negative: the reason why
+ * there is none. A function of its own, as most packets need not ask and the
+ * stack is small.
  */
-static __always_inline int hop_ask(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst,
-				   struct hop *hop, __u32 *index)
+static __noinline int hop_ask(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst,
+			      struct hop *hop)
 {
 	struct bpf_fib_lookup fib = {
 		.family = AF_INET,
@@ -97,15 +99,15 @@ static __always_inline int hop_ask(CTX *ctx, const struct pkt *p, __u32 src, __u
 	};
 	long rc = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
 
-	*index = 0;
+	hop->index = 0;
 	hop->via = NULL;
 	hop->ifindex = fib.ifindex;
 	hop->gateway = fib.ipv4_dst;
 	switch (rc) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
-		*index = nexthop_intern(&fib);
-		hop->via = nexthop_get(*index);
+		hop->index = nexthop_intern(&fib);
+		hop->via = nexthop_get(hop->index);
 		return 0;
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
 		return 0;
@@ -117,7 +119,7 @@ static __always_inline int hop_ask(CTX *ctx, const struct pkt *p, __u32 src, __u
 static __always_inline int hop_forward(CTX *ctx, const struct pkt *p, struct dst *d,
 				       __u32 now, struct hop *hop)
 {
-	__u32 known = d->nexthop, stamp = d->nexthop_stamp, index;
+	__u32 known = d->nexthop, stamp = d->nexthop_stamp;
 	int rc;
 
 	hop->via = nexthop_get(known);
@@ -126,9 +128,9 @@ static __always_inline int hop_forward(CTX *ctx, const struct pkt *p, struct dst
 		hop->ifindex = hop->via->ifindex;
 		return 0;
 	}
-	rc = hop_ask(ctx, p, p->saddr, d->addr.w[0], hop, &index);
+	rc = hop_ask(ctx, p, p->saddr, d->addr.w[0], hop);
 	d->nexthop_stamp = now;
-	d->nexthop = rc ? 0 : index;
+	d->nexthop = rc ? 0 : hop->index;
 	/* Once a second a packet goes by the kernel's neighbour table, which so
 	 * keeps the server's entry alive and notices when it moves. */
 	if (!CTX_IS_XDP)
@@ -141,7 +143,6 @@ static __always_inline int hop_reply(CTX *ctx, const struct pkt *p, struct conn_
 				     __u32 now, struct hop *hop)
 {
 	struct conn4 *c = ref->conn;
-	__u32 index;
 	int rc;
 
 	hop->via = nexthop_get(c->nexthop);
@@ -149,9 +150,9 @@ static __always_inline int hop_reply(CTX *ctx, const struct pkt *p, struct conn_
 		hop->ifindex = hop->via->ifindex;
 		return 0;
 	}
-	rc = hop_ask(ctx, p, c->vaddr, c->caddr, hop, &index);
+	rc = hop_ask(ctx, p, c->vaddr, c->caddr, hop);
 	if (life_read(c).gen == ref->life.gen) {
-		c->nexthop = rc ? 0 : index;
+		c->nexthop = rc ? 0 : hop->index;
 		c->nexthop_stamp = now;
 	}
 	return rc;
