@@ -142,7 +142,7 @@ func clearable(t *testing.T, ns string) {
 }
 
 func TestTheCreationOfATableMayBeKilledAtAnyMoment(t *testing.T) {
-	const kills = 40
+	const kills = 30
 	ns := namespace(t)
 	run(t, ns, "ip link add v0 type veth peer name v1")
 	begin := time.Now()
