@@ -124,11 +124,26 @@ func serviceOf(l datapath.Live) Service {
 	return s
 }
 
-func dstRecord(a netip.AddrPort) (d datapath.Dst) {
-	d.Addr.B = addrRecord(a.Addr())
-	d.Family = familyRecord(FamilyOf(a.Addr()))
-	d.Port = swap16(a.Port())
-	return d
+// dstRecord is the identity of a destination and what its packets need on the
+// way. That depends on the routing table: which address of the director a
+// tunnel begins at, and whether the server is the director itself.
+func dstRecord(d Destination) (r datapath.Dst) {
+	a := d.Addr.Addr()
+	r.Addr.B = addrRecord(a)
+	r.Family = familyRecord(FamilyOf(a))
+	r.Port = swap16(d.Addr.Port())
+	r.Tunnel, r.TunnelFlags, r.TunnelPort = uint8(d.Tunnel.Type), uint8(d.Tunnel.Flags), swap16(d.Tunnel.Port)
+	routes, err := netlink.RouteGet(net.IP(a.AsSlice()))
+	if err != nil || len(routes) == 0 {
+		return r // no way there yet
+	}
+	if routes[0].Type == unix.RTN_LOCAL {
+		r.Flags = datapath.DstLocal
+	}
+	if src, ok := netip.AddrFromSlice(routes[0].Src); ok {
+		r.Source.B = addrRecord(src.Unmap())
+	}
+	return r
 }
 
 func entryRecord(d Destination) datapath.Entry {
@@ -172,7 +187,7 @@ func connOf(c datapath.ConnRecord) Conn {
 		Client:      netip.AddrPortFrom(v4(c.Caddr), swap16(c.Cport)),
 		Virtual:     netip.AddrPortFrom(v4(c.Vaddr), swap16(c.Vport)),
 		Destination: dst,
-		Method:      Masquerade,
+		Method:      Method(c.Flags / datapath.ConnMethod & 3),
 		State:       datapath.StateNames[c.State],
 		Expires:     c.Left,
 	}
