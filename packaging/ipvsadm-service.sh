@@ -48,19 +48,17 @@ settings() {
 	done
 	# A link to the rules stays a link when they are saved.
 	rules=$(readlink -m "$IPVSADM_RULES")
-}
 
-auto() { [ "$AUTO" = true ]; }
-
-# roles are the sides of the synchronisation that this director takes.
-roles() {
+	# The sides of the synchronisation that this director takes.
 	case $DAEMON in
-	master | backup) echo "$DAEMON" ;;
-	both) echo master backup ;;
-	none | "") ;;
+	master | backup) roles=$DAEMON ;;
+	both) roles="master backup" ;;
+	none | "") roles= ;;
 	*) die "DAEMON is $DAEMON, which is none of none, master, backup and both" ;;
 	esac
 }
+
+auto() { [ "$AUTO" = true ]; }
 
 # load fails when a line was refused, though the other lines are in force:
 # ipvsadm-restore has the exit code of its last line only.
@@ -98,14 +96,14 @@ start() {
 	else
 		note "AUTO is not true, so no rules are loaded"
 	fi
-	for role in $(roles); do
+	for role in $roles; do
 		ipvsadm --start-daemon "$role" --mcast-interface "$IFACE" --syncid "$SYNCID" ||
 			die "the $role daemon did not start"
 	done
 }
 
 stop() {
-	for role in $(roles); do
+	for role in $roles; do
 		ipvsadm --stop-daemon "$role" || note "the $role daemon did not stop"
 	done
 	auto || return 0

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# packages.sh NFPM: builds the Debian and RPM packages for amd64 and arm64 in
-# dist/. NFPM is its Go package at its pinned version. The same commit gives the
-# same packages, to the byte.
+# packages.sh NFPM [DIR [ARCHITECTURE...]]: builds the Debian and RPM packages in
+# DIR, which is dist, for amd64 and arm64. NFPM is its Go package at its pinned
+# version. The same commit gives the same packages, to the byte.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}
 nfpm=${1:?usage: packages.sh NFPM}
-stage=dist/stage
+dir=${2:-dist}
+architectures=("${@:3}")
+[ "${#architectures[@]}" -gt 0 ] || architectures=(amd64 arm64)
+stage=$dir/stage
 
 # package_version is what git calls this commit, as Debian and RPM compare
 # versions: v1.2-3-gabc is 1.2+3.gabc; before the first tag it is older than any.
@@ -34,11 +37,11 @@ licences() {
 
 PACKAGE_VERSION=$(package_version)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
-export PACKAGE_VERSION SOURCE_DATE_EPOCH CGO_ENABLED=0
+export STAGE=$stage PACKAGE_VERSION SOURCE_DATE_EPOCH CGO_ENABLED=0
 
 rm -rf "$stage"
 mkdir -p "$stage"/{completion,doc/docs,doc/licences}
-for ARCH in amd64 arm64; do
+for ARCH in "${architectures[@]}"; do
 	GOOS=linux GOARCH=$ARCH "$go" build -trimpath -buildvcs=false \
 		-ldflags "-s -w -X main.version=$PACKAGE_VERSION" -o "$stage/$ARCH/evs" ./cmd/evs
 done
@@ -58,14 +61,14 @@ licences "$stage/doc/licences"
 cat NOTICE <(echo) LICENSE >"$stage/doc/copyright"
 
 # What is packed has the date of the commit, and the same modes under any umask.
-find "$stage" -type d -exec chmod 0755 {} +
+chmod -R u=rwX,go=rX "$stage"
 find "$stage" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
 
-rm -f dist/*.deb dist/*.rpm
-for ARCH in amd64 arm64; do
+rm -f "$dir"/*.deb "$dir"/*.rpm
+for ARCH in "${architectures[@]}"; do
 	export ARCH
 	for format in deb rpm; do
-		"$go" run "$nfpm" package --config packaging/nfpm.yaml --packager "$format" --target dist/
+		"$go" run "$nfpm" package --config packaging/nfpm.yaml --packager "$format" --target "$dir/"
 	done
 done
-ls -l dist/*.deb dist/*.rpm
+ls -l "$dir"/*.deb "$dir"/*.rpm
