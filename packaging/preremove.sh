@@ -13,4 +13,5 @@ if [ -d /run/systemd/system ]; then
 fi
 # Without evs nobody could see or stop what is attached, so it goes too.
 /usr/sbin/evs unload >/dev/null || true
+rmdir /sys/fs/bpf/evs 2>/dev/null || true # unless another namespace has a table
 /usr/lib/evs/ipvsadm-names forget

@@ -64,11 +64,12 @@ cat NOTICE <(echo) LICENSE >"$stage/doc/copyright"
 chmod -R u=rwX,go=rX "$stage"
 find "$stage" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
 
+GOBIN=$(realpath "$stage") "$go" install "$nfpm"
 rm -f "$dir"/*.deb "$dir"/*.rpm
 for ARCH in "${architectures[@]}"; do
 	export ARCH
 	for format in deb rpm; do
-		"$go" run "$nfpm" package --config packaging/nfpm.yaml --packager "$format" --target "$dir/"
+		"$stage/nfpm" package --config packaging/nfpm.yaml --packager "$format" --target "$dir/"
 	done
 done
 ls -l "$dir"/*.deb "$dir"/*.rpm

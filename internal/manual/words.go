@@ -93,9 +93,10 @@ the interfaces, and from then on packets are forwarded until ` + "`evs unload`" 
 A command line is one command and its options, in any order after the command.
 Short options may be joined, as in ` + "`ipvsadm -Ln`" + `.
 
-Some options are understood and not carried out yet; such a command says so and
-changes nothing. The list of what is missing is in the README that is installed
-with EVS.
+The table can hold more than the data path carries out yet: a scheduler or method
+that is missing there is taken without a complaint, and its connections are
+refused. ` + "`evs status`" + ` counts them with the reason, and the README that is installed
+with EVS lists what is missing.
 `
 
 const ipvsadmNotes = `

@@ -40,13 +40,21 @@ exec chroot . sh -c '
 // machine is a copy of this machine that may be spoilt. The directory shared is
 // its /mnt.
 type machine struct {
-	t   *testing.T
-	pid int
+	t    *testing.T
+	pid  int
+	root string // as its mount namespace sees it
 }
 
 func newMachine(t *testing.T, shared string) *machine {
 	t.Helper()
-	cmd := exec.Command("sh", "-c", boot, "sh", t.TempDir(), shared)
+	// Not t.TempDir, whose path has the test's name in it: commas part the
+	// options of an overlay.
+	dir, err := os.MkdirTemp("", "evs-machine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	cmd := exec.Command("sh", "-c", boot, "sh", dir, shared)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID,
 		// Its first process takes everything along, also when this test is killed.
@@ -68,14 +76,13 @@ func newMachine(t *testing.T, shared string) *machine {
 	if line, _ := bufio.NewReader(out).ReadString('\n'); line != "up\n" {
 		t.Fatalf("the machine did not come up: %s", complaints.String())
 	}
-	return &machine{t, cmd.Process.Pid}
+	return &machine{t, cmd.Process.Pid, filepath.Join(dir, "root")}
 }
 
 // try runs a script and returns what it printed and whether it succeeded.
 func (m *machine) try(script string) (string, error) {
 	cmd := exec.Command("nsenter", "--target", strconv.Itoa(m.pid),
-		"--mount", "--net", "--pid", "--root", "sh", "-ec", script)
-	cmd.Dir = "/"
+		"--mount", "--net", "--pid", "chroot", m.root, "sh", "-ec", script)
 	cmd.Env = []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", // root's
 		"HOME=/", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive",
@@ -103,11 +110,11 @@ func (m *machine) wants(script, want string) {
 }
 
 // files lists what is on the machine, but for what package managers keep for
-// themselves.
+// themselves, and what other tests do to the machine below.
 func (m *machine) files() string {
 	m.t.Helper()
 	return m.run(`find /etc /usr /var /sys/fs/bpf -path /var/lib/dpkg -prune -o -path /var/lib/rpm -prune -o \
-		-path /var/cache -prune -o -path /var/log -prune -o -print | LC_ALL=C sort`)
+		-path /etc/netns -prune -o -path /var/cache -prune -o -path /var/log -prune -o -print | LC_ALL=C sort`)
 }
 
 // different tells the lines that only one of two texts has.

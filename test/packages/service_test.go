@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -9,6 +10,21 @@ const rules = `# by hand
 -A -t 203.0.113.10:80 -s rr
 -a -t 203.0.113.10:80 -r 192.0.2.2:80 -m -w 1
 `
+
+// fromKernel loads what ipvsadm 1.31 of Debian saved with -S -n from the table of
+// a Linux 6.1, services and destinations of every kind.
+func fromKernel(t *testing.T, dir string) {
+	kernel, err := os.ReadFile("testdata/kernel.rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMachine(t, dir)
+	m.run("dpkg -i /mnt/evs.deb")
+	m.run("cat >/etc/ipvsadm.rules <<'END'\n" + string(kernel) + "END\n/usr/lib/evs/ipvsadm-service load")
+	if diff := different(string(kernel), m.run("ipvsadm-save -n")); diff != "" {
+		t.Errorf("saved again, they differ:\n%s", diff)
+	}
+}
 
 // service runs the unit's script on one machine; each case begins with an empty
 // table and without settings.
@@ -76,7 +92,7 @@ func service(t *testing.T, dir string) {
 		{name: "an unknown verb is refused", script: script + "dance", fails: true, says: "usage: ipvsadm-service"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := &machine{t, m.pid}
+			m := &machine{t, m.pid, m.root}
 			m.run("ipvsadm -C; rm -rf /etc/ipvsadm.rules* /etc/default/*ipvsadm /etc/sysconfig/ipvsadm* /etc/x; mkdir -p /etc/sysconfig; cp /tmp/debian_version /etc/")
 			for name, text := range c.files {
 				m.run("cat >" + name + " <<'END'\n" + strings.TrimSuffix(text, "\n") + "\nEND")
