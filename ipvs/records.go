@@ -65,9 +65,6 @@ func keyOf(id datapath.ServiceID) ServiceKey {
 	return ServiceAt(Protocol(id.Proto), netip.AddrPortFrom(addrOf(id.Addr.B, id.Family), swap16(id.Port)))
 }
 
-// programs are the schedulers that the data path runs, by name.
-var programs = map[string]uint8{"rr": datapath.SchedRR, "wrr": datapath.SchedWRR}
-
 func setName(to []int8, name string) {
 	for i := range min(len(to), len(name)) {
 		to[i] = int8(name[i])
@@ -87,7 +84,7 @@ func nameOf(from []int8) string {
 
 func versionRecord(s Service) datapath.Version {
 	v := datapath.Version{
-		Sched:      programs[s.Scheduler],
+		Sched:      datapath.Schedulers[s.Scheduler],
 		SchedFlags: uint8(s.SchedFlags),
 		Timeout:    s.Timeout,
 		PrefixLen:  uint8(MaskLen(s.Mask)),
@@ -127,11 +124,26 @@ func serviceOf(l datapath.Live) Service {
 	return s
 }
 
-func dstRecord(a netip.AddrPort) (d datapath.Dst) {
-	d.Addr.B = addrRecord(a.Addr())
-	d.Family = familyRecord(FamilyOf(a.Addr()))
-	d.Port = swap16(a.Port())
-	return d
+// dstRecord is the identity of a destination and what its packets need on the
+// way. That depends on the routing table: which address of the director a
+// tunnel begins at, and whether the server is the director itself.
+func dstRecord(d Destination) (r datapath.Dst) {
+	a := d.Addr.Addr()
+	r.Addr.B = addrRecord(a)
+	r.Family = familyRecord(FamilyOf(a))
+	r.Port = swap16(d.Addr.Port())
+	r.Tunnel, r.TunnelFlags, r.TunnelPort = uint8(d.Tunnel.Type), uint8(d.Tunnel.Flags), swap16(d.Tunnel.Port)
+	routes, err := netlink.RouteGet(net.IP(a.AsSlice()))
+	if err != nil || len(routes) == 0 {
+		return r // no way there yet
+	}
+	if routes[0].Type == unix.RTN_LOCAL {
+		r.Flags = datapath.DstLocal
+	}
+	if src, ok := netip.AddrFromSlice(routes[0].Src); ok {
+		r.Source.B = addrRecord(src.Unmap())
+	}
+	return r
 }
 
 func entryRecord(d Destination) datapath.Entry {
@@ -175,7 +187,7 @@ func connOf(c datapath.ConnRecord) Conn {
 		Client:      netip.AddrPortFrom(v4(c.Caddr), swap16(c.Cport)),
 		Virtual:     netip.AddrPortFrom(v4(c.Vaddr), swap16(c.Vport)),
 		Destination: dst,
-		Method:      Masquerade,
+		Method:      Method(c.Flags / datapath.ConnMethod & 3),
 		State:       datapath.StateNames[c.State],
 		Expires:     c.Left,
 	}
@@ -218,8 +230,15 @@ func translate(err error) error {
 		datapath.ErrNoTable:     ErrNoTable,
 	} {
 		if errors.Is(err, from) {
-			return fmt.Errorf("%w: %w", to, err)
+			return verdict{is: to, why: err}
 		}
 	}
 	return err
 }
+
+// verdict is one of this package's errors in the words of the data path, which
+// say the same with the particulars and the remedy.
+type verdict struct{ is, why error }
+
+func (v verdict) Error() string   { return v.why.Error() }
+func (v verdict) Unwrap() []error { return []error{v.is, v.why} }

@@ -93,6 +93,7 @@ func (t *Table) AddService(id ServiceID, v Version) (int, error) {
 	}
 	p := t.prepared()
 	s := &t.services.elems[slot]
+	wakes := t.asleep(id.Family)
 	t.begin()
 	defer t.end()
 	if s.Key != id {
@@ -111,6 +112,9 @@ func (t *Table) AddService(id ServiceID, v Version) (int, error) {
 		return 0, fmt.Errorf("index of services: %w", err)
 	}
 	atomic.StoreUint32(&s.State, svcLive)
+	if wakes {
+		t.Refilter() // connections of services before it are looked at again
+	}
 	return slot, nil
 }
 
@@ -203,13 +207,15 @@ func (t *Table) commit(slot int, v Version, entries []Entry, schedState uint64, 
 }
 
 // DstSlot returns the slot of a destination of a service: that which it has or
-// had, with the connections it may still have, else a free one.
+// had, with the connections it may still have, else a free one. What may change
+// of it is set as wanted.
 func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 	s := &t.services.elems[slot]
 	p := t.prepared()
 	for _, i := range p.owned[slot] {
 		d := &t.dsts.elems[i]
-		if d.Svc == uint32(slot) && d.Incarnation == s.Incarnation && d.Port == want.Port && d.Family == want.Family && d.Addr == want.Addr {
+		if d.Svc == uint16(slot) && d.Incarnation == s.Incarnation && d.Port == want.Port && d.Family == want.Family && d.Addr == want.Addr {
+			d.tune(want)
 			return i, nil
 		}
 	}
@@ -220,7 +226,8 @@ func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 	t.begin()
 	defer t.end()
 	d := &t.dsts.elems[i]
-	*d = Dst{Addr: want.Addr, Port: want.Port, Family: want.Family, Svc: uint32(slot), Incarnation: s.Incarnation}
+	*d = Dst{Addr: want.Addr, Port: want.Port, Family: want.Family, Svc: uint16(slot), Incarnation: s.Incarnation}
+	d.tune(want)
 	t.zeroDst(i)
 	if used := &t.Settings().DstUsed; uint32(i) >= *used {
 		atomic.StoreUint32(used, uint32(i)+1)
@@ -229,6 +236,14 @@ func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 	p.dsts[i] = true // a second destination of this edit takes another
 	p.owned[slot] = append(p.owned[slot], i)
 	return i, nil
+}
+
+// tune sets what of a destination may change while connections use it. The data
+// path reads these fields and never writes them.
+func (d *Dst) tune(want Dst) {
+	d.Source = want.Source
+	d.Tunnel, d.TunnelFlags, d.TunnelPort = want.Tunnel, want.TunnelFlags, want.TunnelPort
+	d.Flags = d.Flags&^DstLocal | want.Flags&DstLocal
 }
 
 // setAvailable tells the data path whether connections may go on to a

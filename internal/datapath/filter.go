@@ -21,23 +21,28 @@ func (t *Table) addVIP(id ServiceID) { t.filter.elems[0].addVIP(id) }
 func (t *Table) addRIP(d *Dst)       { t.filter.elems[0].addRIP(d) }
 
 // Refilter takes out of the filter the addresses that nothing needs any more:
-// no live service, no destination of one, no connection. It costs a look at
-// every service and destination.
+// no live service, no destination of one, no connection. Without a service of
+// their family connections sleep, as in the kernel, which then looks at no
+// packet: it is all the host's own. It costs a look at every service and
+// destination.
 func (t *Table) Refilter() {
 	var want controlFilter
 	p := t.prepared()
+	awake := map[uint8]bool{}
 	for i := range t.services.elems {
 		if s := &t.services.elems[i]; s.State == svcLive {
 			want.addVIP(s.Key)
+			awake[s.Key.Family] = true
 		}
 	}
 	for i := range t.dsts.elems[:t.Settings().DstUsed] {
 		d := &t.dsts.elems[i]
-		busy := d.Active|d.Inactive|d.Persistent != 0
+		s := &t.services.elems[d.Svc]
+		busy := d.Active|d.Inactive|d.Persistent != 0 && awake[s.Key.Family]
 		if p.dsts[i] || busy {
 			want.addRIP(d)
 		}
-		if s := &t.services.elems[d.Svc]; busy && s.Incarnation == d.Incarnation {
+		if busy && s.Incarnation == d.Incarnation {
 			want.addVIP(s.Key)
 		}
 	}
@@ -48,4 +53,14 @@ func (t *Table) Refilter() {
 			have.Bits[i] = want.Bits[i]
 		}
 	}
+}
+
+// asleep reports whether there is no live service of a family.
+func (t *Table) asleep(family uint8) bool {
+	for i := range t.prepared().fresh {
+		if s := &t.services.elems[i]; s.State == svcLive && s.Key.Family == family {
+			return false
+		}
+	}
+	return true
 }
