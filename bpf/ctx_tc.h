@@ -74,3 +74,9 @@ static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes)
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
 	return !bpf_skb_adjust_room(ctx, bytes, BPF_ADJ_ROOM_MAC, flags);
 }
+
+/* Packets that stand for several are cut to size on their way out. */
+static __always_inline bool ctx_is_cut_later(CTX *ctx)
+{
+	return ctx->gso_size;
+}

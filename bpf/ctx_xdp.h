@@ -64,3 +64,8 @@ static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes)
 	eth->h_proto = bpf_htons(ETH_P_IP);
 	return true;
 }
+
+static __always_inline bool ctx_is_cut_later(CTX *ctx)
+{
+	return false;
+}

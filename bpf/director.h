@@ -148,7 +148,7 @@ static __always_inline __u32 method_overhead(const struct conn_ref *ref)
 static __always_inline int hop_find(CTX *ctx, struct pkt *p, struct conn_ref *ref, bool reply,
 				    __u32 now, struct hop *hop)
 {
-	__u16 mtu;
+	__u32 mtu = ref->dst->mtu;
 	int rc;
 
 	if (p->ttl <= 1)
@@ -156,9 +156,8 @@ static __always_inline int hop_find(CTX *ctx, struct pkt *p, struct conn_ref *re
 	rc = reply ? hop_reply(ctx, p, ref, now, hop)
 		   : hop_forward(ctx, p, ref->dst, now, hop);
 	if (rc)
-		return rc;
-	mtu = ref->dst->mtu;
-	if (!reply && mtu && p->len + method_overhead(ref) > mtu && !ctx_is_cut_later(ctx)) {
+		return reply && rc != -REASON_FORWARDING_DISABLED ? LEAVE : rc;
+	if (!reply && hop_too_big(ctx, hop, p->len + method_overhead(ref), &mtu)) {
 		p->mtu = mtu - method_overhead(ref);
 		return -REASON_TOO_BIG;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /* The director's sure door, for every interface, and the slow path of XDP. */
 #include "ctx_tc.h"
+#include "fwd/direct.h"
 #include "icmp.h"
 #include "nexthop.h"
 
@@ -19,12 +20,6 @@ static __always_inline int ctx_send(CTX *ctx, const struct hop *hop)
 	return bpf_redirect_neigh(hop->ifindex, &gateway, sizeof(gateway), 0);
 }
 
-/* Packets that stand for several are cut to size on their way out. */
-static __always_inline bool ctx_is_cut_later(CTX *ctx)
-{
-	return ctx->gso_size;
-}
-
 /* Drops the packet, and tells its sender why where there is an error for it. */
 static __always_inline int ctx_refuse(CTX *ctx, struct pkt *p, int reason)
 {
@@ -33,7 +28,10 @@ static __always_inline int ctx_refuse(CTX *ctx, struct pkt *p, int reason)
 	__u32 index;
 
 	count(reason);
-	if (!type || (reason == REASON_TOO_BIG && !p->whole) ||
+	/* like the kernel, which takes a hop off before it looks at the size */
+	if (reason == REASON_TOO_BIG && (!p->whole || !ttl_decrement(ctx)))
+		return CTX_DROP;
+	if (!type || !icmp_allowed() ||
 	    hop_ask(ctx, p, p->daddr, p->saddr, &hop, &index) ||
 	    !icmp_make(ctx, p, type, icmp_code(reason)))
 		return CTX_DROP;

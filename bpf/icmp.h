@@ -14,6 +14,7 @@ enum icmp_types {
 	ICMP_DEST_UNREACH = 3,
 	ICMP_TIME_EXCEEDED = 11,
 	/* codes of the first */
+	ICMP_HOST_UNREACH = 1,
 	ICMP_PORT_UNREACH = 3,
 	ICMP_FRAG_NEEDED = 4,
 };
@@ -31,6 +32,31 @@ struct icmphdr {
 #define ICMP_QUOTE (ICMP_DATAGRAM - ICMP_HEADERS)
 #define ICMP_CHUNK 32
 #define ICMP_TOS 0xc0 /* internetwork control, as RFC 1812 asks */
+
+/* Errors of one second, over all receivers: as many as Linux sends by default
+ * (icmp_msgs_per_sec), so that nobody is flooded with them. */
+#define ICMP_PER_SECOND 1000
+
+struct icmp_quota {
+	__u32 second;
+	__u32 sent;
+};
+
+MAPPED(icmp_quotas, struct icmp_quota, 1);
+
+static __always_inline bool icmp_allowed(void)
+{
+	__u32 zero = 0, second = now_jiffies() / conf_hz;
+	struct icmp_quota *q = bpf_map_lookup_elem(&icmp_quotas, &zero);
+
+	if (!q)
+		return false;
+	if (q->second != second) {
+		q->second = second;
+		q->sent = 0;
+	}
+	return __sync_fetch_and_add(&q->sent, 1) < ICMP_PER_SECOND;
+}
 
 /* Sums up len bytes of the packet, which are at most ICMP_QUOTE. */
 static __always_inline __u32 icmp_sum(CTX *ctx, __u32 offset, __u32 len)
@@ -96,6 +122,7 @@ static __always_inline __u8 icmp_type(int reason)
 {
 	switch (reason) {
 	case REASON_NO_DESTINATION:
+	case REASON_NO_ROUTE:
 	case REASON_TOO_BIG:
 		return ICMP_DEST_UNREACH;
 	case REASON_TTL_EXCEEDED:
@@ -109,6 +136,8 @@ static __always_inline __u8 icmp_code(int reason)
 	switch (reason) {
 	case REASON_NO_DESTINATION:
 		return ICMP_PORT_UNREACH;
+	case REASON_NO_ROUTE:
+		return ICMP_HOST_UNREACH;
 	case REASON_TOO_BIG:
 		return ICMP_FRAG_NEEDED;
 	}

@@ -130,6 +130,22 @@ static __always_inline __u16 hop_mtu(CTX *ctx, const struct pkt *p, __u32 src, _
 	return fib.mtu_result;
 }
 
+#define MTU_ALWAYS 576 /* what every way takes (RFC 791) */
+
+/* Whether a packet of len bytes is too large for the way; mtu is what the route
+ * takes, 0 unknown, and becomes what it was too large for. */
+static __always_inline bool hop_too_big(CTX *ctx, const struct hop *hop, __u32 len, __u32 *mtu)
+{
+	__u32 device = 0;
+
+	if (len <= MTU_ALWAYS || ctx_is_cut_later(ctx))
+		return false;
+	/* without a length to check, the helper says what the device takes */
+	if (bpf_check_mtu(ctx, hop->ifindex, &device, 0, 0) >= 0 && (!*mtu || device < *mtu))
+		*mtu = device;
+	return *mtu && len > *mtu;
+}
+
 /* The way to the server of a connection. */
 static __always_inline int hop_forward(CTX *ctx, const struct pkt *p, struct dst *d,
 				       __u32 now, struct hop *hop)

@@ -21,6 +21,13 @@ static __always_inline bool tunnel_supported(const struct dst *d)
 	return !d->tunnel_flags && d->family == FAMILY_V4 && d->source.w[0];
 }
 
+/* A mark of congestion stays inside; outside, the packet is as able to carry one
+ * as before (RFC 3168, section 9.1.1, full functionality). */
+static __always_inline __u8 tos_outside(__u8 inside)
+{
+	return (inside & 3) == 3 ? (inside & ~3) | 2 : inside;
+}
+
 /* Wraps the packet. False: it could not be written. */
 static __always_inline bool tunnel_wrap(CTX *ctx, const struct pkt *p, const struct dst *d,
 					__u32 flow)
@@ -42,7 +49,7 @@ static __always_inline bool tunnel_wrap(CTX *ctx, const struct pkt *p, const str
 		return false;
 	ip->version = 4;
 	ip->ihl = 5;
-	ip->tos = inner.tos;
+	ip->tos = tos_outside(inner.tos);
 	ip->tot_len = bpf_htons(len);
 	ip->id = 0;
 	ip->frag_off = inner.frag_off & bpf_htons(0x4000);

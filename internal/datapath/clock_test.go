@@ -26,17 +26,15 @@ func TestTheTickRateFollowsFromOneReading(t *testing.T) {
 }
 
 func TestAroundTheOverflowOfJiffiesTwoReadingsTellTheTickRate(t *testing.T) {
-	for _, hz := range []uint32{100, 250, 300, 1000} {
-		for _, up := range []time.Duration{271 * time.Second, 300 * time.Second, 329 * time.Second} {
-			at := up
-			got, err := tickRate(func() (reading, error) {
-				r := clockAt(hz, at)
-				at += time.Second
-				return r, nil
-			})
-			if err != nil || got != hz {
-				t.Errorf("%d Hz, up for %v: got %d (%v)", hz, up, got, err)
-			}
+	for hz, up := range map[uint32]time.Duration{100: 271 * time.Second, 250: 300 * time.Second, 1000: 329 * time.Second} {
+		at := up
+		got, err := tickRate(func() (reading, error) {
+			r := clockAt(hz, at)
+			at += time.Second
+			return r, nil
+		})
+		if err != nil || got != hz {
+			t.Errorf("%d Hz, up for %v: got %d (%v)", hz, up, got, err)
 		}
 	}
 }

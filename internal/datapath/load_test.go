@@ -19,7 +19,7 @@ func TestWithoutASizeMemoryDecides(t *testing.T) {
 		memory  uint64
 		buckets int
 	}{
-		{0, minBuckets}, {64 << 20, minBuckets}, {1 << 30, 1 << 17}, {2 << 30, 1 << 18}, {1 << 40, defaultBuckets},
+		{0, minBuckets}, {32 << 20, minBuckets}, {64 << 20, 2 * minBuckets}, {1 << 30, 1 << 17}, {2 << 30, 1 << 18}, {1 << 40, defaultBuckets},
 	} {
 		if got := (Sizes{}).buckets(c.memory); got != c.buckets {
 			t.Errorf("%d MiB: %d buckets, want %d", c.memory>>20, got, c.buckets)

@@ -49,7 +49,11 @@ func New(t *testing.T, mode ipvs.AttachMode) *Bed {
 	}
 	runtime.LockOSThread() // for good: the thread ends with the goroutine
 	b := &Bed{inside: netns.None(), outside: netns.None()}
-	t.Cleanup(b.close)
+	t.Cleanup(func() {
+		if err := b.close(); err != nil {
+			t.Errorf("test bed: %v", err)
+		}
+	})
 	if err := b.build(mode); err != nil {
 		t.Fatalf("test bed: %v", err)
 	}
@@ -78,15 +82,13 @@ func (b *Bed) build(mode ipvs.AttachMode) (err error) {
 
 // close takes the table out of the kernel; the namespaces end with their last
 // thread and descriptor.
-func (b *Bed) close() {
+func (b *Bed) close() (err error) {
 	if b.table != nil {
-		b.table.Unload()
-		b.table.Close()
+		_, err = b.table.Unload()
 	}
 	b.Client.close()
 	b.Server.close()
-	b.inside.Close()
-	b.outside.Close()
+	return errors.Join(err, b.inside.Close(), b.outside.Close())
 }
 
 // emptyNamespace makes a namespace that nothing runs in.

@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -80,8 +81,11 @@ func (r *replay) step(step conformance.Step) error {
 		return r.after(step, nil, 2)
 	}
 	p, err := conformance.Read[conformance.Packet](step)
-	if err != nil || p.Pkt == nil {
-		return fmt.Errorf("a step of an unknown kind (%v)", err)
+	if err != nil {
+		return err
+	}
+	if p.Pkt == nil {
+		return errors.New("a step of an unknown kind")
 	}
 	return r.packet(step, p)
 }
@@ -183,7 +187,7 @@ func next(port *bed.Port, wait time.Duration) (bed.Seen, error) {
 		return bed.Seen{}, err
 	}
 	if frame == nil {
-		return bed.Seen{}, fmt.Errorf("no packet left")
+		return bed.Seen{}, errors.New("no packet left")
 	}
 	return bed.Parse(frame)
 }
@@ -195,9 +199,13 @@ func (r *replay) nothingMore(wait bool) error {
 		patience = quiet
 	}
 	for _, port := range []*bed.Port{r.bed.Server, r.bed.Client} {
-		if frame, err := port.Receive(patience); err != nil || frame != nil {
-			seen, _ := bed.Parse(frame)
-			return fmt.Errorf("a packet left that was not recorded: %s (%v)", seen, err)
+		frame, err := port.Receive(patience)
+		if err != nil {
+			return err
+		}
+		if frame != nil {
+			seen, err := bed.Parse(frame)
+			return errors.Join(fmt.Errorf("a packet left that was not recorded: %s", seen), err)
 		}
 	}
 	return nil
@@ -258,7 +266,7 @@ func (r *replay) counts(service, dest string, active, inactive uint32) error {
 	}
 	for _, s := range all {
 		for _, d := range s.Destinations {
-			if s.ServiceKey.String() != service || d.Addr.String() != dest {
+			if s.String() != service || d.Addr.String() != dest {
 				continue
 			}
 			if d.Active != active || d.Inactive != inactive {

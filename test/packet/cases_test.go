@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/evs-project/evs/ipvs"
 	"github.com/evs-project/evs/test/bed"
 )
 
@@ -17,8 +18,7 @@ var (
 // A step is a command or a packet. The client's address is the case's own.
 type step struct {
 	ipvsadm string // run in the director
-	ip      string // likewise
-	sysctl  string // name=value
+	sysctl  string // name=value, likewise
 
 	pkt    bed.Packet
 	change func(frame []byte) []byte // what is unusual about its frame
@@ -115,8 +115,8 @@ var cases = []struct {
 	{"an RST of no connection is the host's", []step{sent("tcp", "R").but(leave, "not_a_start")}},
 	{"a SYN that resets begins nothing", []step{sent("tcp", "SR").but(leave, "not_a_start")}},
 	{"TCP without a flag begins nothing", []step{sent("tcp", "").but(leave, "not_a_start")}},
-	{"a service without a destination takes nothing", []step{sent("tcp", "S").to(81).but(drop, "no_destination")}},
-	{"a service whose destinations are all quiescent takes nothing", []step{sent("tcp", "S").to(82).but(drop, "no_destination")}},
+	{"a service without a destination refuses", []step{sent("tcp", "S").to(81).but(refuse, "no_destination")}},
+	{"a service whose destinations are all quiescent refuses", []step{sent("tcp", "S").to(82).but(refuse, "no_destination")}},
 	{"a port without a service is the host's", []step{sent("tcp", "S").to(84).but(leave, "")}},
 	{"another protocol on a service's port is the host's", []step{sent("udp", "").to(81).but(leave, "")}},
 	{"what is for nobody's VIP passes", []step{
@@ -133,8 +133,8 @@ var cases = []struct {
 	}},
 	{"the first fragment is left to the kernel", []step{sent("tcp", "S").changed(word(6, 0x2000)).but(leave, "fragment")}},
 	{"a later fragment is left to the kernel", []step{sent("udp", "").changed(word(6, 0x0010)).but(leave, "fragment")}},
-	{"what arrives with its last hop used up is not forwarded", []step{
-		{pkt: bed.Packet{Proto: "udp", Sport: 4000, Dst: vip, Dport: 80, TTL: 1}, want: drop, counts: "ttl_exceeded"},
+	{"what arrives with its last hop used up is refused", []step{
+		{pkt: bed.Packet{Proto: "udp", Sport: 4000, Dst: vip, Dport: 80, TTL: 1}, want: refuse, counts: "ttl_exceeded"},
 	}},
 	{"a transport header cut short is left to the kernel", []step{
 		sent("tcp", "S").changed(func(f []byte) []byte { return f[:14+20+10] }).but(leave, "malformed"),
@@ -204,9 +204,9 @@ var cases = []struct {
 		sent("tcp", "S").to(81).but(drop, "forwarding_disabled"),
 		{sysctl: "net.ipv4.ip_forward=1"},
 	}},
-	{"nothing is forwarded without a route", []step{
+	{"what there is no route for is refused", []step{
 		{ipvsadm: "-a -t 198.51.100.129:81 -r 10.9.9.9:8080 -m"},
-		sent("tcp", "S").to(81).but(drop, "no_route"),
+		sent("tcp", "S").to(81).but(refuse, "no_route"),
 	}},
 }
 
@@ -257,6 +257,9 @@ func (r *runner) step(t *testing.T, s step, client netip.Addr) string {
 	if err != nil {
 		return err.Error()
 	}
+	if s.want == refuse {
+		return r.refused(t, s, got, out, before)
+	}
 	if got != s.want {
 		return "a packet was " + string(got) + ", not " + string(s.want)
 	}
@@ -271,6 +274,25 @@ func (r *runner) step(t *testing.T, s step, client netip.Addr) string {
 	// now and then.
 	if !bytes.Equal(out[14:], want[14:]) {
 		return "it came out other than it should\n got: " + hexOf(out) + "\nwant: " + hexOf(want)
+	}
+	return ""
+}
+
+// refused says in what a refusal came out otherwise: tc answers with an ICMP
+// error, XDP leaves it to tc.
+func (r *runner) refused(t *testing.T, s step, got verdict, out []byte, before map[string]uint64) string {
+	counts, want := s.counts, send
+	if r.door.mode == ipvs.AttachXDP {
+		counts, want = "slow_path", leave
+	}
+	const protocol, icmp = 14 + 9, 1
+	switch {
+	case got != want:
+		return "a packet was " + string(got) + ", not refused"
+	case want == send && out[protocol] != icmp:
+		return "it was not answered with an ICMP error: " + hexOf(out)
+	case counters(t, r.bed)[counts] != before[counts]+1:
+		return "it was not counted as " + counts
 	}
 	return ""
 }

@@ -26,6 +26,13 @@ const threads = 6
 // each runs act in every thread, each with a runner of its own.
 func (c *crowd) each(act func(thread int, r *runner) error) {
 	c.Helper()
+	if err := c.run(act); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// run is each for those who may not end the test.
+func (c *crowd) run(act func(thread int, r *runner) error) error {
 	var wg sync.WaitGroup
 	errs := make(chan error, threads)
 	for n := range threads {
@@ -47,9 +54,10 @@ func (c *crowd) each(act func(thread int, r *runner) error) {
 	close(errs)
 	for err := range errs {
 		if err != nil {
-			c.Fatal(err)
+			return err
 		}
 	}
+	return nil
 }
 
 // flow n of many clients: a packet to the VIP.
@@ -177,8 +185,12 @@ func TestFirstPacketsOfAFlowOnManyCPUsMakeOneConnection(t *testing.T) {
 						return err
 					}
 					pace.wait(n)
-					if v, _, err := r.run(frame, false); v != send {
-						return fmt.Errorf("flow %d was %s (%v)", n, v, err)
+					v, _, err := r.run(frame, false)
+					if err != nil {
+						return err
+					}
+					if v != send {
+						return fmt.Errorf("flow %d was %s", n, v)
 					}
 				}
 				return nil

@@ -27,6 +27,8 @@ const (
 	leave verdict = "left to the kernel"
 	send  verdict = "sent"
 	drop  verdict = "dropped"
+	// refuse is an ICMP error to the sender, which XDP leaves to tc to make.
+	refuse verdict = "refused"
 )
 
 const tcUnspec = 0xffffffff
