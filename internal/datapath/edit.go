@@ -140,15 +140,35 @@ func (t *Table) DeleteService(slot int) error {
 	return nil
 }
 
-// retire makes destinations unavailable and keeps what they counted.
+// retire makes destinations unavailable and keeps what they counted, for the
+// service and, should they come back, for themselves.
 func (t *Table) retire(s *Service, gone []Entry) {
 	for _, e := range gone {
 		for k, n := range t.DstStats(int(e.Dst)) {
 			s.Gone[k] += n
 		}
-		t.zeroDst(int(e.Dst))
 		t.setAvailable(int(e.Dst), false)
 		t.prepared().dsts[e.Dst] = false
+	}
+}
+
+// welcome takes destinations that are new to a service out of what it keeps of
+// those that are gone. One that still has connections goes on counting, as in
+// the kernel, which has kept it for them; another begins at zero.
+func (t *Table) welcome(s *Service, entries, was []Entry) {
+	known := map[uint32]bool{}
+	for _, e := range was {
+		known[e.Dst] = true
+	}
+	for _, e := range entries {
+		if d := &t.dsts.elems[e.Dst]; known[e.Dst] {
+			continue
+		} else if d.Active|d.Inactive|d.Persistent == 0 {
+			t.zeroDst(int(e.Dst))
+		}
+		for k, n := range t.DstStats(int(e.Dst)) {
+			s.Gone[k] -= n // below zero for a new service: the sum is right
+		}
 	}
 }
 
@@ -172,6 +192,7 @@ func (t *Table) Configure(slot int, v Version, entries []Entry, schedState uint6
 	if err := t.commit(slot, v, entries, schedState, true); err != nil {
 		return err
 	}
+	t.welcome(s, entries, was)
 	var gone []Entry
 	for _, e := range was {
 		if !kept[e.Dst] {
