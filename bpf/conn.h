@@ -245,14 +245,28 @@ static __always_inline bool conn_open(__u32 slot, const struct flow *f, __u32 no
 	return b && slot_match(&b->slot[slot % SLOTS_PER_BUCKET], f, now, ref);
 }
 
+/*
+ * The number i, which the verifier cannot know, as memory may have changed: so
+ * it follows one slot to the end of the program, not each of them.
+ */
+volatile __u8 slot_numbers[SLOTS_PER_BUCKET] = {0, 1, 2, 3};
+
+static __always_inline __u32 any_slot(__u32 i)
+{
+	return slot_numbers[i % SLOTS_PER_BUCKET] % SLOTS_PER_BUCKET;
+}
+
 /* Finds the connection of a packet: most sit in their first bucket. */
 static __always_inline bool conn_find(const struct flow *f, __u64 hash, __u32 now,
 				      struct conn_ref *ref)
 {
 	struct bucket4 *b = bucket_get(bucket_first(hash));
+	int i = b ? bucket_find(b, f, now, ref) : -1;
 
-	if (b && bucket_find(b, f, now, ref) >= 0)
+	if (i >= 0) {
+		ref->conn = &b->slot[any_slot(i)];
 		return true;
+	}
 	return conn_open(conn_seek(f, hash, now), f, now, ref);
 }
 

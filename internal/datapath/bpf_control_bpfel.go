@@ -387,6 +387,7 @@ const (
 	controlVarConfHz        = "conf_hz"
 	controlVarConfOverflow  = "conf_overflow"
 	controlVarConfSeed      = "conf_seed"
+	controlVarSlotNumbers   = "slot_numbers"
 )
 
 // loadControl returns the embedded CollectionSpec for control.
@@ -470,6 +471,7 @@ type controlVariableSpecs struct {
 	ConfHz       *ebpf.VariableSpec `ebpf:"conf_hz"`
 	ConfOverflow *ebpf.VariableSpec `ebpf:"conf_overflow"`
 	ConfSeed     *ebpf.VariableSpec `ebpf:"conf_seed"`
+	SlotNumbers  *ebpf.VariableSpec `ebpf:"slot_numbers"`
 }
 
 // controlObjects contains all objects after they have been loaded into the kernel.
@@ -546,6 +548,7 @@ type controlVariables struct {
 	ConfHz       *ebpf.Variable `ebpf:"conf_hz"`
 	ConfOverflow *ebpf.Variable `ebpf:"conf_overflow"`
 	ConfSeed     *ebpf.Variable `ebpf:"conf_seed"`
+	SlotNumbers  *ebpf.Variable `ebpf:"slot_numbers"`
 }
 
 // controlPrograms contains all programs after they have been loaded into the kernel.

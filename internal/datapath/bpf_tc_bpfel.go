@@ -40,6 +40,7 @@ const (
 	tcVarConfHz        = "conf_hz"
 	tcVarConfOverflow  = "conf_overflow"
 	tcVarConfSeed      = "conf_seed"
+	tcVarSlotNumbers   = "slot_numbers"
 )
 
 // loadTc returns the embedded CollectionSpec for tc.
@@ -120,6 +121,7 @@ type tcVariableSpecs struct {
 	ConfHz       *ebpf.VariableSpec `ebpf:"conf_hz"`
 	ConfOverflow *ebpf.VariableSpec `ebpf:"conf_overflow"`
 	ConfSeed     *ebpf.VariableSpec `ebpf:"conf_seed"`
+	SlotNumbers  *ebpf.VariableSpec `ebpf:"slot_numbers"`
 }
 
 // tcObjects contains all objects after they have been loaded into the kernel.
@@ -193,6 +195,7 @@ type tcVariables struct {
 	ConfHz       *ebpf.Variable `ebpf:"conf_hz"`
 	ConfOverflow *ebpf.Variable `ebpf:"conf_overflow"`
 	ConfSeed     *ebpf.Variable `ebpf:"conf_seed"`
+	SlotNumbers  *ebpf.Variable `ebpf:"slot_numbers"`
 }
 
 // tcPrograms contains all programs after they have been loaded into the kernel.

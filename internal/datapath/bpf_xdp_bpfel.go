@@ -39,6 +39,7 @@ const (
 	xdpVarConfHz        = "conf_hz"
 	xdpVarConfOverflow  = "conf_overflow"
 	xdpVarConfSeed      = "conf_seed"
+	xdpVarSlotNumbers   = "slot_numbers"
 )
 
 // loadXdp returns the embedded CollectionSpec for xdp.
@@ -118,6 +119,7 @@ type xdpVariableSpecs struct {
 	ConfHz       *ebpf.VariableSpec `ebpf:"conf_hz"`
 	ConfOverflow *ebpf.VariableSpec `ebpf:"conf_overflow"`
 	ConfSeed     *ebpf.VariableSpec `ebpf:"conf_seed"`
+	SlotNumbers  *ebpf.VariableSpec `ebpf:"slot_numbers"`
 }
 
 // xdpObjects contains all objects after they have been loaded into the kernel.
@@ -189,6 +191,7 @@ type xdpVariables struct {
 	ConfHz       *ebpf.Variable `ebpf:"conf_hz"`
 	ConfOverflow *ebpf.Variable `ebpf:"conf_overflow"`
 	ConfSeed     *ebpf.Variable `ebpf:"conf_seed"`
+	SlotNumbers  *ebpf.Variable `ebpf:"slot_numbers"`
 }
 
 // xdpPrograms contains all programs after they have been loaded into the kernel.
