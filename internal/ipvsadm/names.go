@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -98,6 +99,9 @@ func SystemNames(ctx context.Context) Names {
 // HostAddr takes the first IPv4 address. As to glibc, a name of the IPv6 loopback
 // address is one of the IPv4 one too.
 func (s systemNames) HostAddr(name string) (netip.Addr, bool) {
+	if bare, dotted := strings.CutSuffix(name, "."); dotted && inHostsFile(bare) {
+		return netip.Addr{}, false // Go finds it there, the C library does not
+	}
 	if addrs, err := net.DefaultResolver.LookupNetIP(s.ctx, "ip4", name); err == nil && len(addrs) > 0 {
 		return addrs[0].Unmap(), true
 	}
@@ -106,6 +110,21 @@ func (s systemNames) HostAddr(name string) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
+}
+
+// inHostsFile reports whether the hosts file has a line for name.
+func inHostsFile(name string) bool {
+	text, err := os.ReadFile("/etc/hosts")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(line, "#")
+		if names := strings.Fields(line); len(names) > 1 && slices.Contains(names[1:], name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s systemNames) HostName(addr netip.Addr) (string, bool) {

@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,27 +114,10 @@ func play(t *testing.T, way string, step conformance.Step) (stdout, stderr strin
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// notYet are the recordings that are left out, and why.
-var notYet = map[string]string{
-	"more-addresses": "a host with a dot behind its name, \"vip.example.\", is found in /etc/hosts, where the C library does not find it",
-}
-
 func TestTheCommandOnTheRealTableDoesWhatTheRealOneDid(t *testing.T) {
 	scenarios, err := conformance.Load("../conformance/testdata/cli")
 	if err != nil {
 		t.Fatal(err)
-	}
-	left := maps.Clone(notYet)
-	scenarios = slices.DeleteFunc(scenarios, func(s conformance.Scenario) bool {
-		why, out := left[s.Name]
-		if out {
-			t.Logf("left out: %s: %s", s.Name, why)
-			delete(left, s.Name)
-		}
-		return out
-	})
-	for name := range left {
-		t.Errorf("%s is left out, but there is no such recording", name)
 	}
 	// There are thousands of steps: two namespaces share them.
 	half := len(scenarios) / 2
