@@ -8,12 +8,19 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// begin marks the table as being edited; end takes the mark away. A writer
-// that is killed between leaves the mark, and the next one puts in order what
-// follows from the rest.
-func (t *Table) begin() { atomic.StoreUint32(&t.Settings().Dirty, 1) }
+// begin marks the table as being edited; the end that belongs to the first
+// begin takes the mark away. A writer that is killed between leaves the mark,
+// and the next one puts in order what follows from the rest.
+func (t *Table) begin() {
+	t.depth++
+	atomic.StoreUint32(&t.Settings().Dirty, 1)
+}
 
-func (t *Table) end() { atomic.StoreUint32(&t.Settings().Dirty, 0) }
+func (t *Table) end() {
+	if t.depth--; t.depth == 0 {
+		atomic.StoreUint32(&t.Settings().Dirty, 0)
+	}
+}
 
 // nextSerial numbers births and versions. The plan stays valid: the edit that
 // takes the number keeps it so.
@@ -32,6 +39,8 @@ func (t *Table) recover() error {
 	if atomic.LoadUint32(&t.Settings().Dirty) == 0 {
 		return nil
 	}
+	t.depth = 0
+	t.begin()
 	t.plan = nil
 	p := t.prepared()
 	live := map[ServiceID]uint32{}
@@ -87,30 +96,16 @@ func (t *Table) recoverIndex(live map[ServiceID]uint32) error {
 // AddService makes a service without destinations and returns its slot. The
 // caller has seen that it does not exist.
 func (t *Table) AddService(id ServiceID, v Version) (int, error) {
-	slot, err := t.allocService(id)
+	slot, err := t.Place(id)
 	if err != nil {
 		return 0, err
 	}
-	p := t.prepared()
-	s := &t.services.elems[slot]
 	t.begin()
 	defer t.end()
-	if s.Key != id {
-		delete(p.svcs, s.Key)
-		s.Incarnation++
-		s.Key = id
+	if err := t.Configure(slot, v, nil, 0); err != nil {
+		return 0, errors.Join(err, t.unindex(id))
 	}
-	s.Gone = [5]uint64{}
-	s.Born = t.nextSerial()
-	p.svcs[id] = slot
-	t.addVIP(id)
-	if err := t.commit(slot, v, nil, 0, false); err != nil {
-		return 0, err
-	}
-	if err := t.index.Put(id, uint32(slot)); err != nil {
-		return 0, fmt.Errorf("index of services: %w", err)
-	}
-	atomic.StoreUint32(&s.State, svcLive)
+	t.Publish(slot)
 	return slot, nil
 }
 
@@ -118,22 +113,13 @@ func (t *Table) AddService(id ServiceID, v Version) (int, error) {
 // connections stay until they expire, and come back to life with it. Refilter
 // is to follow.
 func (t *Table) DeleteService(slot int) error {
-	s := &t.services.elems[slot]
-	first, count := unpackVersion(s.Version)
-	entries := t.entriesAt(first, count)
+	if t.joint != nil {
+		t.joint.deaths = append(t.joint.deaths, slot)
+		return nil
+	}
 	t.begin()
 	defer t.end()
-	t.retire(s, entries)
-	for k, n := range s.Gone {
-		t.Settings().Gone[k] += n
-	}
-	atomic.StoreUint32(&s.State, svcFree)
-	if err := t.index.Delete(s.Key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-		return fmt.Errorf("index of services: %w", err)
-	}
-	t.prepared().mark(first, count+1, false)
-	t.nextSerial()
-	return nil
+	return t.bury(slot)
 }
 
 // retire makes destinations unavailable and keeps what they counted.
@@ -153,53 +139,60 @@ func (t *Table) retire(s *Service, gone []Entry) {
 // afterwards. If destinations went, Refilter is to follow.
 func (t *Table) Configure(slot int, v Version, entries []Entry, schedState uint64) error {
 	s := &t.services.elems[slot]
-	first, count := unpackVersion(s.Version)
-	was := t.entriesAt(first, count)
-	kept := map[uint32]bool{}
-	for _, e := range entries {
-		kept[e.Dst] = true
-	}
 	t.begin()
 	defer t.end()
-	for _, e := range entries {
-		t.setAvailable(int(e.Dst), true)
-		t.prepared().dsts[e.Dst] = true
-	}
-	if err := t.commit(slot, v, entries, schedState, true); err != nil {
+	first, err := t.writeUnits(v, entries)
+	if err != nil {
 		return err
 	}
-	var gone []Entry
-	for _, e := range was {
-		if !kept[e.Dst] {
-			gone = append(gone, e)
+	word := packVersion(t.nextSerial(), first, len(entries))
+	old, lives := s.Version, s.State == svcLive
+	t.now(func() {
+		p := t.prepared()
+		for _, e := range entries {
+			t.setAvailable(int(e.Dst), true)
+			p.dsts[e.Dst] = true
 		}
-	}
-	t.retire(s, gone)
+		atomic.StoreUint64(&s.Version, word)
+		atomic.StoreUint64(&s.SchedState, schedState)
+		if lives {
+			t.discard(s, old, entries)
+		}
+	})
 	return nil
 }
 
-// commit writes a version to free units and stores the word that names it.
-func (t *Table) commit(slot int, v Version, entries []Entry, schedState uint64, replace bool) error {
+// writeUnits writes a version to free units and returns the first of them.
+func (t *Table) writeUnits(v Version, entries []Entry) (int, error) {
 	n := len(entries) + 1
 	first, err := t.allocUnits(n)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	*as[Version](&t.units.elems[first]) = v
 	for i, e := range entries {
 		*as[Entry](&t.units.elems[first+1+i]) = e
 	}
-	p := t.prepared()
-	p.mark(first, n, true)
-	s := &t.services.elems[slot]
-	old := s.Version
-	atomic.StoreUint64(&s.Version, packVersion(t.nextSerial(), first, len(entries)))
-	atomic.StoreUint64(&s.SchedState, schedState)
-	if replace {
-		was, count := unpackVersion(old)
-		p.mark(was, count+1, false)
+	t.prepared().mark(first, n, true)
+	return first, nil
+}
+
+// discard frees the units of the version that was, and retires destinations
+// that are no more.
+func (t *Table) discard(s *Service, old uint64, entries []Entry) {
+	first, count := unpackVersion(old)
+	kept := make(map[uint32]bool, len(entries))
+	for _, e := range entries {
+		kept[e.Dst] = true
 	}
-	return nil
+	var gone []Entry
+	for _, e := range t.entriesAt(first, count) {
+		if !kept[e.Dst] {
+			gone = append(gone, e)
+		}
+	}
+	t.retire(s, gone)
+	t.prepared().mark(first, count+1, false)
 }
 
 // DstSlot returns the slot of a destination of a service: that which it has or
@@ -210,6 +203,7 @@ func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 	for _, i := range p.owned[slot] {
 		d := &t.dsts.elems[i]
 		if d.Svc == uint32(slot) && d.Incarnation == s.Incarnation && d.Port == want.Port && d.Family == want.Family && d.Addr == want.Addr {
+			p.dsts[i] = true // nothing else of this edit takes it
 			return i, nil
 		}
 	}

@@ -137,7 +137,7 @@ func (t *Table) allocService(id ServiceID) (int, error) {
 		return p.fresh - 1, nil
 	}
 	for i := range t.services.elems {
-		if t.services.elems[i].State == svcFree {
+		if t.services.elems[i].State == svcFree && (t.joint == nil || !t.joint.taken[i]) {
 			return i, nil
 		}
 	}

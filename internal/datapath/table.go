@@ -27,7 +27,9 @@ type Table struct {
 	rates    array[Estimator]
 	index    *ebpf.Map // service_index
 
-	plan *plan // what is used, valid for plan.serial
+	plan  *plan  // what is used, valid for plan.serial
+	depth int    // of begin within begin
+	joint *joint // the edit under way, if it is one of several services
 }
 
 func openAt(p place) (*Table, error) {
