@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/evs-project/evs/bench/evs"
 	"github.com/evs-project/evs/bench/harness"
 	"github.com/evs-project/evs/bench/packet"
 	"github.com/evs-project/evs/bench/report"
@@ -22,10 +23,15 @@ const (
 
 // contenders are all that is measured. A new one is a row here.
 var contenders = []contender{
+	{evsName, packet.Masq, virtualServer},
 	{hashName, packet.Masq, hash(false)},
 	{hashFastName, packet.Masq, hash(true)},
 	{hashName, packet.Route, hash(false)},
 	{hashFastName, packet.Route, hash(true)},
+}
+
+func virtualServer(c contender, s harness.Stage) (harness.Target, error) {
+	return evs.New(c.name, c.method, s)
 }
 
 func hash(coarse bool) func(contender, harness.Stage) (harness.Target, error) {

@@ -79,6 +79,12 @@ enum scheduler {
 	SCHED_NONE, /* known to the table, not yet to the data path */
 	SCHED_RR,
 	SCHED_WRR,
+	SCHED_LC,
+	SCHED_WLC,
+	SCHED_SED,
+	SCHED_NQ,
+	SCHED_FO,
+	SCHED_OVF,
 };
 
 /* First unit of a version: the configuration of the service. */
@@ -141,7 +147,7 @@ struct dst {
 /* An Ethernet next hop. Immutable once ifindex is published. */
 struct nexthop {
 	__u32 ifindex; /* 0 free, NEXTHOP_BUSY being filled in */
-	__u8 dmac[6];
+	__u8 dmac[6]; /* the two as they lie in a frame */
 	__u8 smac[6];
 };
 #define NEXTHOP_BUSY 0xffffffff

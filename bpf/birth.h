@@ -30,9 +30,7 @@ static __always_inline void slot_publish(struct conn4 *c, union life claimed,
 					 const struct flow *f, __u32 dst,
 					 union life born)
 {
-	c->caddr = f->caddr;
-	c->cport = f->cport;
-	c->vport = f->vport;
+	*conn_key(c) = f->key;
 	c->vaddr = f->vaddr;
 	c->dst = dst;
 	c->proto = f->proto;

@@ -39,14 +39,7 @@ union life {
 
 /* A packet seen from the connection: who is the client, who the VIP. */
 struct flow {
-	union {
-		struct {
-			__u32 caddr;
-			__u16 cport;
-			__u16 vport; /* of a reply: 0 */
-		};
-		__u64 key;
-	};
+	__u64 key;   /* client's address and port, VIP's port or of a reply 0 */
 	__u32 vaddr; /* of a reply: the server's address */
 	__u16 rport; /* of a reply: the server's port */
 	__u8 proto;
@@ -54,6 +47,18 @@ struct flow {
 };
 
 #define CLIENT_MASK 0x0000ffffffffffffULL /* of key: address and port */
+
+/* The key as it lies in a slot: a word, so that it is compared as one, and
+ * made in a register, as a word read across narrower stores waits for them. */
+static __always_inline __u64 flow_key(__u32 caddr, __u16 cport, __u16 vport)
+{
+	return caddr | (__u64)cport << 32 | (__u64)vport << 48;
+}
+
+static __always_inline __u64 *conn_key(struct conn4 *c)
+{
+	return (__u64 *)&c->caddr;
+}
 
 /* A slot by its number in the table, and the life it had when it was found. */
 struct found {
@@ -120,13 +125,11 @@ static __always_inline struct dst *dst_get(__u32 index)
 
 static __always_inline bool slot_holds(struct conn4 *c, const struct flow *f)
 {
-	__u64 key = READ_ONCE(*(__u64 *)&c->caddr);
+	__u64 key = READ_ONCE(*conn_key(c));
 
-	if (c->proto != f->proto)
-		return false;
 	if (!f->reply)
-		return key == f->key && c->vaddr == f->vaddr;
-	return ((key ^ f->key) & CLIENT_MASK) == 0;
+		return key == f->key && c->vaddr == f->vaddr && c->proto == f->proto;
+	return ((key ^ f->key) & CLIENT_MASK) == 0 && c->proto == f->proto;
 }
 
 /* Whether the server of the slot is the sender of a reply. */

@@ -19,19 +19,16 @@
 
 static __always_inline void flow_forward(const struct pkt *p, struct flow *f)
 {
-	__builtin_memset(f, 0, sizeof(*f));
-	f->caddr = p->saddr;
-	f->cport = p->sport;
-	f->vport = p->dport;
+	f->key = flow_key(p->saddr, p->sport, p->dport);
 	f->vaddr = p->daddr;
+	f->rport = 0;
 	f->proto = p->proto;
+	f->reply = false;
 }
 
 static __always_inline void flow_reply(const struct pkt *p, struct flow *f)
 {
-	__builtin_memset(f, 0, sizeof(*f));
-	f->caddr = p->daddr;
-	f->cport = p->dport;
+	f->key = flow_key(p->daddr, p->dport, 0);
 	f->vaddr = p->saddr;
 	f->rport = p->sport;
 	f->proto = p->proto;
@@ -92,12 +89,13 @@ static __noinline int conn_make(const struct pkt *p, struct birth *b)
 
 static __always_inline int hop_send(CTX *ctx, const struct hop *hop)
 {
-	struct ethhdr *eth = ctx_header(ctx, 0, sizeof(*eth));
+	const __u32 *macs = (const __u32 *)hop->via->dmac; /* both addresses, by words */
+	__u32 *frame = ctx_header(ctx, 0, sizeof(struct ethhdr));
 
-	if (!eth)
+	if (!frame)
 		return -REASON_REWRITE_FAILED;
-	__builtin_memcpy(eth->h_dest, hop->via->dmac, 6);
-	__builtin_memcpy(eth->h_source, hop->via->smac, 6);
+	for (int i = 0; i < 3; i++)
+		frame[i] = macs[i];
 	return 0;
 }
 
@@ -119,7 +117,7 @@ static __always_inline int conn_forward(CTX *ctx, const struct pkt *p, struct co
 	rc = reply ? hop_reply(ctx, p, ref, now, &hop) : hop_forward(ctx, p, d, now, &hop);
 	if (rc)
 		return rc;
-	if (!ctx_can_reach(&hop))
+	if (!ctx_can_reach(ctx, &hop))
 		return REASON_SLOW_PATH;
 	conn_step(ref, p, reply, now, set);
 	stats_packet(c->dst, reply, p->len);

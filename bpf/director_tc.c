@@ -3,7 +3,7 @@
 #include "ctx_tc.h"
 #include "nexthop.h"
 
-static __always_inline bool ctx_can_reach(const struct hop *hop)
+static __always_inline bool ctx_can_reach(CTX *ctx, const struct hop *hop)
 {
 	return true;
 }

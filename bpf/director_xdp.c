@@ -5,9 +5,13 @@
 
 /* A frame can be sent where the next hop is resolved and the interface takes
  * redirected frames; tc does the rest. */
-static __always_inline bool ctx_can_reach(const struct hop *hop)
+static __always_inline bool ctx_can_reach(CTX *ctx, const struct hop *hop)
 {
-	return hop->via && bpf_map_lookup_elem(&xdp_ports, &hop->ifindex);
+	if (!hop->via)
+		return false;
+	/* where a frame came in by this program, one can go out */
+	return hop->ifindex == ctx_ifindex(ctx) ||
+	       bpf_map_lookup_elem(&xdp_ports, &hop->ifindex);
 }
 
 static __always_inline int ctx_send(CTX *ctx, const struct hop *hop)

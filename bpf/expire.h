@@ -41,13 +41,10 @@ struct sweep_walk {
 };
 
 /* The group of a connection in the overflow region is that of its client. */
-static __always_inline __u32 conn_group(const struct conn4 *c)
+static __always_inline __u32 conn_group(struct conn4 *c)
 {
-	struct flow f = {};
+	struct flow f = {.key = *conn_key(c), .proto = c->proto};
 
-	f.caddr = c->caddr;
-	f.cport = c->cport;
-	f.proto = c->proto;
 	return overflow_group(client_hash(&f));
 }
 

@@ -65,9 +65,6 @@ func keyOf(id datapath.ServiceID) ServiceKey {
 	return ServiceAt(Protocol(id.Proto), netip.AddrPortFrom(addrOf(id.Addr.B, id.Family), swap16(id.Port)))
 }
 
-// programs are the schedulers that the data path runs, by name.
-var programs = map[string]uint8{"rr": datapath.SchedRR, "wrr": datapath.SchedWRR}
-
 func setName(to []int8, name string) {
 	for i := range min(len(to), len(name)) {
 		to[i] = int8(name[i])
@@ -87,7 +84,7 @@ func nameOf(from []int8) string {
 
 func versionRecord(s Service) datapath.Version {
 	v := datapath.Version{
-		Sched:      programs[s.Scheduler],
+		Sched:      datapath.Schedulers[s.Scheduler],
 		SchedFlags: uint8(s.SchedFlags),
 		Timeout:    s.Timeout,
 		PrefixLen:  uint8(MaskLen(s.Mask)),

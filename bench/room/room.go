@@ -13,6 +13,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/evs-project/evs/internal/datapath"
 )
 
 const inside = "EVS_BENCH_ROOM"
@@ -65,11 +67,12 @@ func again() int {
 }
 
 // mountBPF gives the process a bpf filesystem of its own, so that pins end
-// with it. Unsharing has already made the mounts private.
+// with it, and tells EVS to use that one. Unsharing has already made the mounts
+// private.
 func mountBPF() error {
 	const at = "/sys/fs/bpf"
 	if err := unix.Mount("bpffs", at, "bpf", 0, "mode=0700"); err != nil {
 		return fmt.Errorf("mount a private bpf filesystem on %s: %w (is CONFIG_BPF_SYSCALL set?)", at, err)
 	}
-	return nil
+	return os.Setenv(datapath.BpffsVariable, at)
 }

@@ -18,13 +18,12 @@ struct translation {
 static __always_inline void ip_translate(struct iphdr *ip, const struct translation *t)
 {
 	__u32 *addr = t->source ? &ip->saddr : &ip->daddr;
-	__u16 *ttl = (__u16 *)&ip->ttl; /* with the protocol beside it */
-	__u16 old_ttl = *ttl;
 	__u32 diff = csum_diff32(*addr, t->addr);
 
 	*addr = t->addr;
+	/* The TTL is the high byte of its word: one less is 0x0100 less. */
 	ip->ttl--;
-	ip->check = csum_apply(ip->check, diff + csum_diff16(old_ttl, *ttl));
+	ip->check = csum_apply(ip->check, diff + csum_diff16(bpf_htons(0x0100), 0));
 }
 
 /* Translates the packet in place. False: it could not be written. */

@@ -12,15 +12,35 @@ static __always_inline bool entry_usable(const struct entry *e)
 #include "rr.h"
 #include "wrr.h"
 
-static __always_inline int sched_pick(struct service *s, const struct view *v)
+#include "best.h"
+#include "lc.h"
+#include "wlc.h"
+#include "sed.h"
+#include "nq.h"
+#include "fo.h"
+#include "ovf.h"
+
+/* The list: the row of each scheduler is its function. */
+#define SCHEDULERS(row)                                                        \
+	row(RR, rr_pick)                                                       \
+	row(WRR, wrr_pick)                                                     \
+	row(LC, lc_pick)                                                       \
+	row(WLC, wlc_pick)                                                     \
+	row(SED, sed_pick)                                                     \
+	row(NQ, nq_pick)                                                       \
+	row(FO, fo_pick)                                                       \
+	row(OVF, ovf_pick)
+
+static __noinline int sched_pick(struct service *s, const struct view *v)
 {
-	if (!v->count)
+	if (!s || !v || !v->count)
 		return -REASON_NO_DESTINATION;
 	switch (v->version.sched) {
-	case SCHED_RR:
-		return rr_pick(s, v);
-	case SCHED_WRR:
-		return wrr_pick(s, v);
+#define PICK(name, pick)                                                       \
+	case SCHED_##name:                                                     \
+		return pick(s, v);
+		SCHEDULERS(PICK)
+#undef PICK
 	}
 	return -REASON_SCHEDULER_UNSUPPORTED;
 }

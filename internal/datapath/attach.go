@@ -110,13 +110,26 @@ func linkIfindex(l link.Link) uint32 {
 	return 0
 }
 
+// dropLink detaches a pinned link and unpins it. Unpinning alone detaches too,
+// but some time later.
+func dropLink(path string) error {
+	if l, err := link.LoadPinnedLink(path, nil); err == nil {
+		_ = l.Detach() // fails where the interface is gone
+		l.Close()
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // open attaches a door and pins its link.
 func (a attacher) open(d door, f facts) error {
 	if a.attached(d, f) {
 		return nil
 	}
 	path := a.linkPath(d.pin(f))
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := dropLink(path); err != nil {
 		return fmt.Errorf("stale link of %s: %w", f.Name, err)
 	}
 	p, err := ebpf.LoadPinnedProgram(filepath.Join(a.dir, d.program), nil)
@@ -140,7 +153,7 @@ func (a attacher) open(d door, f facts) error {
 
 // shut detaches a door.
 func (a attacher) shut(d door, f facts) error {
-	if err := os.Remove(a.linkPath(d.pin(f))); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := dropLink(a.linkPath(d.pin(f))); err != nil {
 		return fmt.Errorf("detach %s from %s: %w", d.name, f.Name, err)
 	}
 	if d.name == tcDoor.name {
@@ -209,7 +222,7 @@ func (a attacher) dropStale(present []facts) error {
 		if known[e.Name()] || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		if err := os.Remove(a.linkPath(e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := dropLink(a.linkPath(e.Name())); err != nil {
 			return fmt.Errorf("stale link %s: %w", e.Name(), err)
 		}
 	}

@@ -215,6 +215,12 @@ const (
 	controlSchedulerSCHED_NONE controlScheduler = 0
 	controlSchedulerSCHED_RR   controlScheduler = 1
 	controlSchedulerSCHED_WRR  controlScheduler = 2
+	controlSchedulerSCHED_LC   controlScheduler = 3
+	controlSchedulerSCHED_WLC  controlScheduler = 4
+	controlSchedulerSCHED_SED  controlScheduler = 5
+	controlSchedulerSCHED_NQ   controlScheduler = 6
+	controlSchedulerSCHED_FO   controlScheduler = 7
+	controlSchedulerSCHED_OVF  controlScheduler = 8
 )
 
 type controlService struct {

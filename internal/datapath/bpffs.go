@@ -15,6 +15,10 @@ import (
 
 const bpffsPath = "/sys/fs/bpf"
 
+// BpffsVariable names the environment variable that says which BPF file system
+// to use instead of the shared one.
+const BpffsVariable = "EVS_BPFFS"
+
 // bpffs returns a path to the BPF file system that all processes of this
 // machine share, mounting it where it is missing.
 //
@@ -24,7 +28,13 @@ const bpffsPath = "/sys/fs/bpf"
 // processes, that of process 1 first: the first that has it, and failing that
 // it is mounted in the first there is. The path leads through a descriptor, so
 // it holds when that process ends.
+//
+// What the environment names comes before all that: tests and measurements keep
+// their tables to themselves with it.
 var bpffs = sync.OnceValues(func() (string, error) {
+	if dir := os.Getenv(BpffsVariable); dir != "" {
+		return named(dir)
+	}
 	views, err := mountViews()
 	if err != nil {
 		return "", err
@@ -45,6 +55,14 @@ var bpffs = sync.OnceValues(func() (string, error) {
 	}
 	return "", fmt.Errorf("no BPF file system, and mounting one failed: %w: run `mount -t bpf bpf %s`", err, bpffsPath)
 })
+
+// named returns the directory that the environment names.
+func named(dir string) (string, error) {
+	if !isBpffs(dir) {
+		return "", fmt.Errorf("%s=%s: no BPF file system there: run `mount -t bpf bpf %s`, or unset the variable", BpffsVariable, dir, dir)
+	}
+	return filepath.Abs(dir)
+}
 
 // mountView is a mount namespace as seen through a process in it.
 type mountView struct {

@@ -56,8 +56,14 @@ func (a attacher) openClsact(p *ebpf.Program, f facts) error {
 	if err != nil {
 		return attachError(tcDoor, f, err)
 	}
+	// Pinning p itself would move its pin.
+	noted, err := p.Clone()
+	if err != nil {
+		return fmt.Errorf("note the tc filter of %s: %w", f.Name, err)
+	}
+	defer noted.Close()
 	// The note comes first: what is noted is removed, also after a crash.
-	if err := p.Pin(a.linkPath(note + strconv.Itoa(f.Index))); err != nil {
+	if err := noted.Pin(a.linkPath(note + strconv.Itoa(f.Index))); err != nil {
 		return fmt.Errorf("note the tc filter of %s: %w", f.Name, err)
 	}
 	filter := clsactFilter(f.Index)
@@ -113,7 +119,7 @@ func clsactEmpty(ifindex int) bool {
 	return true
 }
 
-// detach takes off what unpinning alone would leave on the interfaces.
+// detach takes everything off the interfaces, at once.
 func (a attacher) detach() error {
 	entries, err := os.ReadDir(a.linkPath(""))
 	if errors.Is(err, os.ErrNotExist) {
@@ -125,9 +131,11 @@ func (a attacher) detach() error {
 	var errs []error
 	for _, e := range entries {
 		name := strings.TrimPrefix(strings.TrimPrefix(e.Name(), clsactNote), clsactOwnNote)
-		if ifindex, err := strconv.Atoi(name); err == nil && name != e.Name() {
+		if ifindex, err := strconv.Atoi(name); err == nil {
 			errs = append(errs, a.shutClsact(ifindex))
+			continue
 		}
+		errs = append(errs, dropLink(a.linkPath(e.Name())))
 	}
 	return errors.Join(errs...)
 }

@@ -42,7 +42,7 @@ func mapMemory[T any](m *ebpf.Map, name string) (array[T], error) {
 
 func (a *array[T]) close() {
 	if a.bytes != nil {
-		unix.Munmap(a.bytes)
+		_ = unix.Munmap(a.bytes) // of what was mapped: cannot fail
 		*a = array[T]{}
 	}
 }

@@ -1,19 +1,32 @@
 package datapath
 
-// The records of the table, as abi.h defines them.
+// The records of the table. What their fields mean stands in abi.h, of which
+// they are made.
 type (
-	Service   = controlService
+	// Service is a service slot.
+	Service = controlService
+	// ServiceID is the identity of a service.
 	ServiceID = controlSvcKey
-	Version   = controlVersion
-	Entry     = controlEntry
-	Dst       = controlDst
-	Conn4     = controlConn4
-	Stats     = controlStats
+	// Version is the configuration of a service.
+	Version = controlVersion
+	// Entry is a destination's configuration within a Version.
+	Entry = controlEntry
+	// Dst is a destination slot.
+	Dst = controlDst
+	// Conn4 is an IPv4 connection.
+	Conn4 = controlConn4
+	// Stats are one CPU's counters of a destination.
+	Stats = controlStats
+	// Estimator is the rates of a destination.
 	Estimator = controlEstimator
-	Settings  = controlSettings
-	Sweep     = controlSweep
-	Daemon    = controlSyncDaemon
-	Addr      = [16]byte
+	// Settings are those of the table as a whole.
+	Settings = controlSettings
+	// Sweep is the timer's memory.
+	Sweep = controlSweep
+	// Daemon is what was asked of a connection-synchronisation daemon.
+	Daemon = controlSyncDaemon
+	// Addr is an address; an IPv4 address takes the first four bytes.
+	Addr = [16]byte
 )
 
 // Families of addresses in records.
@@ -36,12 +49,18 @@ const (
 	MethodRoute  = uint8(controlMethodMETHOD_ROUTE)
 )
 
-// Schedulers the data path runs; a Version with SchedNone takes no connection.
-const (
-	SchedNone = uint8(controlSchedulerSCHED_NONE)
-	SchedRR   = uint8(controlSchedulerSCHED_RR)
-	SchedWRR  = uint8(controlSchedulerSCHED_WRR)
-)
+// Schedulers are those the data path runs, by name. A Version with none of
+// them takes no connection.
+var Schedulers = map[string]uint8{
+	"rr":  uint8(controlSchedulerSCHED_RR),
+	"wrr": uint8(controlSchedulerSCHED_WRR),
+	"lc":  uint8(controlSchedulerSCHED_LC),
+	"wlc": uint8(controlSchedulerSCHED_WLC),
+	"sed": uint8(controlSchedulerSCHED_SED),
+	"nq":  uint8(controlSchedulerSCHED_NQ),
+	"fo":  uint8(controlSchedulerSCHED_FO),
+	"ovf": uint8(controlSchedulerSCHED_OVF),
+}
 
 // Connection states whose timeouts ipvsadm --set changes.
 const (

@@ -13,8 +13,7 @@ import (
 // the sentinels of package ipvs.
 type Table interface {
 	Reader
-	ServiceEditor
-	DestinationEditor
+	Editor
 	Tuner
 	DaemonKeeper
 	io.Closer
@@ -27,6 +26,12 @@ type Reader interface {
 	Services() ([]ipvs.ServiceInfo, error)
 	Service(ipvs.ServiceKey) (ipvs.ServiceInfo, error)
 	Conns() iter.Seq2[ipvs.Conn, error]
+}
+
+// Editor changes services and their destinations.
+type Editor interface {
+	ServiceEditor
+	DestinationEditor
 }
 
 // ServiceEditor changes services.

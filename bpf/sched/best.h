@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * The walk of every scheduler that looks at all destinations and takes the
+ * best: each says in its own file what makes one better. Where two are equally
+ * good the first in the list wins, which is the newest.
+ */
+#pragma once
+
+/* A destination as these schedulers see it. */
+struct candidate {
+	__u64 load; /* a scheduler's own figure */
+	__u32 weight;
+	__u32 active;
+	__u32 inactive;
+	__s32 index; /* in the list, -1 none */
+};
+
+struct best_walk {
+	struct view view;
+	struct candidate best;
+};
+
+static __always_inline bool candidate_read(const struct view *v, __u32 i, struct candidate *c)
+{
+	struct entry *e = entry_get(v, i);
+	struct dst *d;
+
+	if (!e || !entry_usable(e))
+		return false;
+	d = bpf_map_lookup_elem(&dsts, &e->dst);
+	if (!d)
+		return false;
+	c->weight = e->weight;
+	c->active = READ_ONCE(d->active);
+	c->inactive = READ_ONCE(d->inactive);
+	c->index = i;
+	return true;
+}
+
+/* load per weight, compared without dividing */
+static __always_inline bool lighter(const struct candidate *c, const struct candidate *best)
+{
+	return best->index < 0 || best->load * c->weight > c->load * best->weight;
+}
+
+/* Defines NAME_pick: step looks at candidate c and may put it into w->best; it
+ * returns 1 to end the walk. */
+#define BEST_PICK(name, look)                                                  \
+	static long name##_step(__u32 i, struct best_walk *w)                  \
+	{                                                                      \
+		struct candidate c = {};                                       \
+                                                                               \
+		return candidate_read(&w->view, i, &c) ? look(&c, &w->best) : 0; \
+	}                                                                      \
+                                                                               \
+	static __always_inline int name##_pick(struct service *s, const struct view *v) \
+	{                                                                      \
+		struct best_walk w = {.view = *v, .best.index = -1};           \
+                                                                               \
+		bpf_loop(v->count, name##_step, &w, 0);                        \
+		return w.best.index < 0 ? -REASON_NO_DESTINATION : w.best.index; \
+	}
