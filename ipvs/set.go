@@ -22,6 +22,24 @@ func (e *SpecError) Error() string { return fmt.Sprintf("%s: %v", e.Service, e.E
 // Unwrap returns the reason, which wraps a sentinel of this package.
 func (e *SpecError) Unwrap() error { return e.Err }
 
+// SpecErrors returns every SpecError in what Set returned, none if it failed
+// for another reason.
+func SpecErrors(err error) []*SpecError {
+	//nolint:errorlint // every error of a join is wanted, not the first
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []*SpecError
+		for _, err := range joined.Unwrap() {
+			all = append(all, SpecErrors(err)...)
+		}
+		return all
+	}
+	var one *SpecError
+	if errors.As(err, &one) {
+		return []*SpecError{one}
+	}
+	return nil
+}
+
 // Set makes the table have exactly the services wanted, and returns what it
 // changed: nothing, if the table was so already. Services and destinations that
 // stay keep their connections and counters, also when their configuration
@@ -40,13 +58,10 @@ func (e *SpecError) Unwrap() error { return e.Err }
 // microseconds leaves some services new and others old, each whole; Set again
 // completes it.
 func (t *Table) Set(want []ServiceSpec) (Changes, error) {
-	specs := make([]ServiceSpec, len(want))
-	for i, w := range want {
-		specs[i] = w.normal()
-	}
-	if err := checkSpecs(specs); err != nil {
+	if err := t.Check(want); err != nil {
 		return nil, err
 	}
+	specs := normalised(want)
 	var done Changes
 	change := func(dp *datapath.Table) error {
 		plan, err := setTable(dp, specs)
@@ -59,6 +74,20 @@ func (t *Table) Set(want []ServiceSpec) (Changes, error) {
 	}
 	err := t.edit(change)
 	return done, err
+}
+
+// Check returns what Set would refuse, as Set does, and changes nothing.
+func (t *Table) Check(want []ServiceSpec) error {
+	specs := normalised(want)
+	return errors.Join(checkSpecs(specs), checkHost(specs))
+}
+
+func normalised(want []ServiceSpec) []ServiceSpec {
+	specs := make([]ServiceSpec, len(want))
+	for i, w := range want {
+		specs[i] = w.normal()
+	}
+	return specs
 }
 
 // checkSpecs validates all that can be told without the table.
@@ -114,7 +143,7 @@ func setTable(dp *datapath.Table, specs []ServiceSpec) (Changes, error) {
 	for _, c := range plan {
 		touched[c.Service] = true
 	}
-	if err := checkHere(dp, specs, touched); err != nil {
+	if err := checkTable(dp, specs); err != nil {
 		return nil, err
 	}
 	err := dp.Together(func() error {
@@ -149,20 +178,31 @@ func configuration(dp *datapath.Table, l datapath.Live) ServiceInfo {
 	return info
 }
 
-// checkHere validates what depends on the table and the host.
-func checkHere(dp *datapath.Table, specs []ServiceSpec, touched map[ServiceKey]bool) error {
+// checkHost finds destinations that are broadcast addresses of this host. Each
+// address is asked for once.
+func checkHost(specs []ServiceSpec) error {
 	var errs []error
 	broadcast := map[netip.Addr]error{}
 	for _, w := range specs {
-		if !touched[w.ServiceKey] {
-			continue
-		}
 		for _, d := range w.Destinations {
 			a := d.Addr.Addr()
 			if _, known := broadcast[a]; !known {
 				broadcast[a] = checkBroadcast(a)
 			}
-			if err := firstError(acceptable(dp, d, w.Service), broadcast[a]); err != nil {
+			if err := broadcast[a]; err != nil {
+				errs = append(errs, &SpecError{Service: w.ServiceKey, Destination: d.Addr, Err: err})
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkTable finds destinations that the table as it is cannot take.
+func checkTable(dp *datapath.Table, specs []ServiceSpec) error {
+	var errs []error
+	for _, w := range specs {
+		for _, d := range w.Destinations {
+			if err := acceptable(dp, d, w.Service); err != nil {
 				errs = append(errs, &SpecError{Service: w.ServiceKey, Destination: d.Addr, Err: err})
 			}
 		}

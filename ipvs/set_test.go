@@ -115,14 +115,7 @@ func TestSetReportsEverythingThatIsWrongAtOnce(t *testing.T) {
 		spec(tcp("203.0.113.10:80"), "best", dest("0.0.0.0:80", 1), dest("192.0.2.2:80", -1)),
 		spec(tcp("203.0.113.10:0"), "rr"),
 	})
-	var wrong []*ipvs.SpecError
-	for _, err := range err.(interface{ Unwrap() []error }).Unwrap() {
-		var e *ipvs.SpecError
-		if errors.As(err, &e) {
-			wrong = append(wrong, e)
-		}
-	}
-	if len(wrong) != 4 {
+	if wrong := ipvs.SpecErrors(err); len(wrong) != 4 {
 		t.Errorf("%d errors, want 4: %v", len(wrong), err)
 	}
 }
