@@ -1,5 +1,7 @@
 package datapath
 
+import "time"
+
 // filterHash is that of filter.h: the first word of an address, multiplied,
 // its top 13 bits.
 func filterHash(addr [16]byte) int {
@@ -20,10 +22,24 @@ func (f *controlFilter) addRIP(d *Dst) { f.Bits[filterHash(d.Addr.B)] |= filterR
 func (t *Table) addVIP(id ServiceID) { t.filter.elems[0].addVIP(id) }
 func (t *Table) addRIP(d *Dst)       { t.filter.elems[0].addRIP(d) }
 
+// filterPause is how long the filter may keep addresses that nothing needs any
+// more. They do no harm: their packets are looked at and found foreign.
+const filterPause = time.Second
+
 // Refilter takes out of the filter the addresses that nothing needs any more:
-// no live service, no destination of one, no connection. It costs a look at
-// every service and destination.
+// no live service, no destination of one, no connection. As that costs a look
+// at every service and destination, of many deletions in a row only some do it,
+// and the Editor when it is closed.
 func (t *Table) Refilter() {
+	if time.Since(t.filtered) < filterPause {
+		t.stale = true
+		return
+	}
+	t.refilter()
+	t.filtered, t.stale = time.Now(), false
+}
+
+func (t *Table) refilter() {
 	var want controlFilter
 	p := t.prepared()
 	for i := range t.services.elems {

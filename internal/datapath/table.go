@@ -18,6 +18,8 @@ type Table struct {
 	place    place
 	inode    uint64 // of the directory of pins, to notice that it was replaced
 	attached time.Time
+	filtered time.Time
+	stale    bool // the filter has addresses that nothing needs
 	settings array[Settings]
 	services array[Service]
 	units    array[controlUnit]
