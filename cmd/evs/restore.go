@@ -73,9 +73,9 @@ line is wrong, all that are wrong are reported, and nothing changes. Otherwise t
 table becomes what the file wants as one change: services and servers that stay
 keep their connections and counters, others come and go. Timeouts and daemons are
 not touched. (ipvsadm -S writes no thresholds; servers without -x and -y have none.)`,
-		Example: `  evs save >rules
+		Example: `  evs restore --atomic --dry-run rules
   evs restore --atomic rules
-  evs restore --atomic --dry-run rules
+  evs restore <rules
   ipvsadm-save -n | evs restore --atomic`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

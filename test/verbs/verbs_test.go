@@ -17,10 +17,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// evs is the program under test, built once.
+var evs string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "evs-verbs-test")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		evs = filepath.Join(dir, "evs")
+		if out, err := exec.Command("go", "build", "-o", evs, "github.com/evs-project/evs/cmd/evs").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build evs: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
 // machine is a network namespace without interfaces, and evs in it.
 type machine struct {
-	evs string
-	in  string // path to the namespace
+	in string // path to the namespace
 }
 
 // newMachine makes a namespace that ends with the test, and its table with it.
@@ -29,10 +48,7 @@ func newMachine(t *testing.T) machine {
 	if os.Geteuid() != 0 {
 		t.Fatal("this test makes a network namespace and needs root: run it with sudo")
 	}
-	m := machine{evs: filepath.Join(t.TempDir(), "evs")}
-	if out, err := exec.Command("go", "build", "-o", m.evs, "github.com/evs-project/evs/cmd/evs").CombinedOutput(); err != nil {
-		t.Fatalf("build evs: %v\n%s", err, out)
-	}
+	var m machine
 	ready, done := make(chan error), make(chan struct{})
 	go func() {
 		runtime.LockOSThread() // the thread holds the namespace, and ends with the test
@@ -59,7 +75,7 @@ type result struct {
 // run runs evs with words; input is its standard input.
 func (m machine) run(input string, words ...string) result {
 	var out, said bytes.Buffer
-	cmd := exec.Command("nsenter", append([]string{"--net=" + m.in, m.evs}, words...)...)
+	cmd := exec.Command("nsenter", append([]string{"--net=" + m.in, evs}, words...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &said
 	err := cmd.Run()
 	r := result{out: out.String(), said: said.String()}
