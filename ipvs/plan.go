@@ -100,7 +100,7 @@ func Plan(have []ServiceInfo, want []ServiceSpec) Changes {
 
 // normal fills in defaults and leaves out what does not identify a service.
 func (w ServiceSpec) normal() ServiceSpec {
-	w.Service = w.Service.WithDefaults()
+	w.Service = w.WithDefaults()
 	if w.FWMark != 0 {
 		w.ServiceKey = ServiceMark(w.FWMark, w.Family)
 	}

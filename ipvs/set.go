@@ -25,7 +25,6 @@ func (e *SpecError) Unwrap() error { return e.Err }
 // SpecErrors returns every SpecError in what Set returned, none if it failed
 // for another reason.
 func SpecErrors(err error) []*SpecError {
-	//nolint:errorlint // every error of a join is wanted, not the first
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []*SpecError
 		for _, err := range joined.Unwrap() {

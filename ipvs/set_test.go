@@ -39,8 +39,11 @@ func TestSetMakesTheTableWhatWasWantedFromWhateverItWas(t *testing.T) {
 				return fmt.Errorf("seed %d: %w", seed, err)
 			}
 			again, err := table.Set(want)
-			if err != nil || len(again) > 0 {
-				return fmt.Errorf("seed %d: a second Set changed %v, %v", seed, again, err)
+			if err != nil {
+				return fmt.Errorf("seed %d: a second Set: %w", seed, err)
+			}
+			if len(again) > 0 {
+				return fmt.Errorf("seed %d: a second Set changed %v", seed, again)
 			}
 		}
 		return nil
@@ -94,7 +97,7 @@ func TestSetThatFailsLeavesTheTableAsItWas(t *testing.T) {
 					return err
 				}
 				if _, err := table.Set(test.want); !errors.Is(err, test.err) {
-					return fmt.Errorf("Set said %v, want %v", err, test.err)
+					return fmt.Errorf("want %w, Set said: %w", test.err, err)
 				}
 				if err := expect(table, good); err != nil {
 					return err

@@ -49,7 +49,7 @@ func completeService(cmd *cobra.Command) {
 // where the command is about those.
 func completeDestination(cmd *cobra.Command, existing bool) {
 	completeService(cmd)
-	servers := cobra.CompletionFunc(cobra.NoFileCompletions)
+	servers := cobra.NoFileCompletions
 	if existing {
 		servers = proposeServers
 	}

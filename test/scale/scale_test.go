@@ -106,7 +106,7 @@ func startStream(t *testing.T, l *lab.Lab) *stream {
 }
 
 func (s *stream) send() {
-	tick := time.NewTicker(2 * time.Millisecond)
+	tick := time.NewTicker(500 * time.Microsecond)
 	defer tick.Stop()
 	for n := uint64(0); ; n++ {
 		select {
