@@ -57,7 +57,8 @@ enum svc_state { SVC_FREE, SVC_LIVE };
 struct service {
 	struct svc_key key;
 	__u32 state; /* enum svc_state; storing it commits the birth or death */
-	__u32 incarnation; /* grows when the slot is given another key */
+	__u16 incarnation; /* grows when the slot is given another key */
+	__u16 pad;
 	__u64 version;
 	__u64 sched_state; /* the scheduler's memory, one word, by compare-and-swap */
 	__u64 born;	   /* order of creation */
@@ -103,13 +104,17 @@ struct version {
 
 enum method { METHOD_MASQ, METHOD_LOCAL, METHOD_TUNNEL, METHOD_ROUTE };
 
+enum tunnel { TUNNEL_IPIP, TUNNEL_GUE, TUNNEL_GRE };
+
+enum tunnel_flags { TUNNEL_CSUM = 1, TUNNEL_REMCSUM = 2 };
+
 /* A further unit of a version: one destination, the newest first. */
 struct entry {
 	__u32 dst;
 	__u32 weight;
 	__u32 upper, lower;
-	__u8 method;
-	__u8 tunnel;
+	__u8 method; /* enum method */
+	__u8 tunnel; /* enum tunnel */
 	__u8 tunnel_flags;
 	__u8 pad;
 	__u16 tunnel_port; /* network order */
@@ -122,7 +127,10 @@ union unit {
 	struct entry entry;
 };
 
-enum dst_flags { DST_AVAILABLE = 1 };
+enum dst_flags {
+	DST_AVAILABLE = 1,
+	DST_LOCAL = 2, /* an address of the director itself */
+};
 
 /*
  * One destination slot. Its identity stays as long as a version or a
@@ -133,15 +141,19 @@ struct dst {
 	union addr addr;
 	__u16 port; /* network order; 0: that of the packet */
 	__u8 family;
-	__u8 flags;	   /* enum dst_flags */
-	__u32 svc;
-	__u32 incarnation; /* of the service slot */
+	__u8 flags; /* enum dst_flags */
+	__u16 svc;
+	__u16 incarnation; /* of the service slot */
+	__u8 tunnel;	   /* enum tunnel */
+	__u8 tunnel_flags; /* enum tunnel_flags */
+	__u16 tunnel_port; /* network order */
 	__u32 active;
 	__u32 inactive;
 	__u32 persistent;
-	__u32 nexthop;	     /* index + 1, 0 unknown */
+	__u16 nexthop;	     /* index + 1, 0 unknown */
+	__u16 mtu;	     /* of the way there, 0 unknown */
 	__u32 nexthop_stamp; /* jiffies of the last look-up */
-	__u32 spare[4];
+	union addr source;   /* of tunnels: the director's address */
 };
 
 /* An Ethernet next hop. Immutable once ifindex is published. */
@@ -235,6 +247,7 @@ enum reason {
 	REASON_METHOD_UNSUPPORTED,  /* forwarding method not in this data path */
 	REASON_SCHEDULER_UNSUPPORTED,
 	REASON_TTL_EXCEEDED,
+	REASON_TOO_BIG,		    /* for the way it would take, and not to be cut */
 	REASON_NO_ROUTE,
 	REASON_FORWARDING_DISABLED, /* ip_forward or the interface's forwarding is off */
 	REASON_MALFORMED,	    /* header shorter than it says */

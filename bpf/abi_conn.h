@@ -12,6 +12,7 @@ enum conn_flags {
 	CONN_INACTIVE = 4,   /* counted in dst.inactive, not in dst.active */
 	CONN_OVERFLOW = 8,   /* sits in the overflow region */
 	CONN_TEMPLATE = 16,  /* persistence */
+	CONN_METHOD = 32,    /* times the enum method, two bits */
 };
 
 enum conn_state {

@@ -27,6 +27,7 @@
 /* Keeps the compiler from computing a packet pointer twice: the verifier knows
  * only of the one that was compared with the end. */
 #define KEEP_POINTER(p) asm volatile("" : "+r"(p))
+#define KEEP_VALUE(v) asm volatile("" : "+r"(v))
 #define barrier() asm volatile("" ::: "memory")
 
 static __always_inline __u32 now_jiffies(void)

@@ -54,12 +54,12 @@ struct birth {
 struct overflow_claim {
 	struct conn4 *conn;
 	union life life;
-	__u32 base;
+	__u32 group;
 };
 
 static long overflow_claim_step(__u32 i, struct overflow_claim *c)
 {
-	struct bucket4 *b = bucket_get(overflow_bucket(c->base, i));
+	struct bucket4 *b = bucket_get(overflow_bucket(c->group, i));
 
 	if (!b)
 		return 1;
@@ -69,8 +69,8 @@ static long overflow_claim_step(__u32 i, struct overflow_claim *c)
 
 static __always_inline int overflow_birth(const struct birth *b)
 {
-	struct overflow_claim claim = {.base = overflow_group(b->hash)};
-	__u32 group = claim.base;
+	struct overflow_claim claim = {.group = overflow_group(b->hash)};
+	__u32 group = claim.group;
 	__u32 *hint = bpf_map_lookup_elem(&overflow_hints, &group);
 	union life born = b->life;
 
@@ -100,6 +100,28 @@ static __always_inline int bucket_twin(struct bucket4 *b, const struct birth *bi
 	return twin;
 }
 
+static __always_inline int bucket_load(struct bucket4 *b)
+{
+	int used = 0;
+
+#pragma unroll
+	for (int i = 0; i < SLOTS_PER_BUCKET; i++)
+		used += (life_read(&b->slot[i]).flags & (CONN_BUSY | CONN_LIVE)) != 0;
+	return used;
+}
+
+/* Claims a slot in the emptier of two buckets: filling the first before the
+ * second would leave twice as many connections without a place in either. */
+static __always_inline struct conn4 *buckets_claim(struct bucket4 *b1, struct bucket4 *b2,
+						   union life *life)
+{
+	bool swap = bucket_load(b2) < bucket_load(b1);
+	struct bucket4 *emptier = swap ? b2 : b1, *other = swap ? b1 : b2;
+	struct conn4 *c = bucket_claim(emptier, life);
+
+	return c ? c : bucket_claim(other, life);
+}
+
 /*
  * Makes the connection, unless another CPU just has. A function of its own for
  * the verifier's sake, as conn_find.
@@ -125,9 +147,7 @@ __noinline int conn_birth(const struct birth *b)
 	bpf_spin_lock(&lock->lock);
 	twin = bucket_twin(b1, b) >= 0 || bucket_twin(b2, b) >= 0;
 	if (!twin) {
-		c = bucket_claim(b1, &claimed);
-		if (!c)
-			c = bucket_claim(b2, &claimed);
+		c = buckets_claim(b1, b2, &claimed);
 		if (c)
 			slot_publish(c, claimed, &b->flow, b->dst, b->life);
 	}

@@ -60,14 +60,7 @@ static __always_inline __u64 *conn_key(struct conn4 *c)
 	return (__u64 *)&c->caddr;
 }
 
-/* A slot by its number in the table, and the life it had when it was found. */
-struct found {
-	union life life;
-	__u32 slot;
-	__u32 dst;
-};
-
-/* A connection at hand. */
+/* A connection at hand: its life is what it was when it was found. */
 struct conn_ref {
 	struct conn4 *conn;
 	struct dst *dst;
@@ -132,27 +125,37 @@ static __always_inline bool slot_holds(struct conn4 *c, const struct flow *f)
 	return ((key ^ f->key) & CLIENT_MASK) == 0 && c->proto == f->proto;
 }
 
-/* Whether the server of the slot is the sender of a reply. */
-static __always_inline bool slot_answers(const struct conn4 *c, const struct flow *f)
+static __always_inline enum method life_method(union life l)
 {
-	struct dst *d = dst_get(c->dst);
-
-	return d && d->addr.w[0] == f->vaddr && (d->port ? d->port : c->vport) == f->rport;
+	return l.flags / CONN_METHOD & 3;
 }
 
-/* Whether the slot is this packet's connection; fills out if so. */
-static __always_inline bool slot_match(struct conn4 *c, const struct flow *f, __u32 now,
-				       struct found *out)
+/* Whether the server of the slot is the sender of a reply. Replies of other
+ * methods go by without us, and if they are routed through us, untouched. */
+static __always_inline bool slot_answers(const struct conn4 *c, union life l,
+					 const struct dst *d, const struct flow *f)
 {
+	return life_method(l) == METHOD_MASQ && d->addr.w[0] == f->vaddr && (d->port ? d->port : c->vport) == f->rport;
+}
+
+/* Whether the slot is this packet's connection; fills ref if so. */
+static __always_inline bool slot_match(struct conn4 *c, const struct flow *f, __u32 now,
+				       struct conn_ref *ref)
+{
+	struct dst *d;
 	union life l;
 
 	if (!slot_holds(c, f))
 		return false;
 	l = life_read(c);
-	if (!life_valid(l, now) || (f->reply && !slot_answers(c, f)))
+	if (!life_valid(l, now))
 		return false;
-	out->life = l;
-	out->dst = c->dst;
+	d = dst_get(c->dst);
+	if (!d || (f->reply && !slot_answers(c, l, d, f)))
+		return false;
+	ref->conn = c;
+	ref->dst = d;
+	ref->life = l;
 	return true;
 }
 
@@ -161,79 +164,96 @@ static __always_inline struct bucket4 *bucket_get(__u32 index)
 	return bpf_map_lookup_elem(&conns4, &index);
 }
 
-static __always_inline bool bucket_find(__u32 bucket, const struct flow *f, __u32 now,
-					struct found *out)
+/* The place of the connection in a bucket, or -1; fills ref. */
+static __always_inline int bucket_find(struct bucket4 *b, const struct flow *f, __u32 now,
+				       struct conn_ref *ref)
 {
-	struct bucket4 *b = bucket_get(bucket);
-
-	if (!b)
-		return false;
 #pragma unroll
 	for (int i = 0; i < SLOTS_PER_BUCKET; i++)
-		if (slot_match(&b->slot[i], f, now, out)) {
-			out->slot = bucket * SLOTS_PER_BUCKET + i;
-			return true;
-		}
-	return false;
+		if (slot_match(&b->slot[i], f, now, ref))
+			return i;
+	return -1;
+}
+
+#define NO_SLOT 0xffffffff /* lies beyond every table */
+
+/* The number in the table of a connection's slot, or NO_SLOT. */
+static __always_inline __u32 bucket_seek(__u32 bucket, const struct flow *f, __u32 now)
+{
+	struct bucket4 *b = bucket_get(bucket);
+	struct conn_ref ref;
+	int i = b ? bucket_find(b, f, now, &ref) : -1;
+
+	return i < 0 ? NO_SLOT : bucket * SLOTS_PER_BUCKET + i;
 }
 
 struct overflow_walk {
 	struct flow flow;
-	struct found found;
-	__u32 base; /* offset in the overflow region */
+	__u32 group;
 	__u32 now;
-	bool ok;
+	__u32 slot;
 };
 
-static __always_inline __u32 overflow_bucket(__u32 base, __u32 i)
+/* The i-th bucket of a group's run; the runs begin all over the region. */
+static __always_inline __u32 overflow_bucket(__u32 group, __u32 i)
 {
+	__u32 base = (__u64)group * conf_overflow / OVERFLOW_HINTS;
+
 	return conf_buckets + ((base + i) & (conf_overflow - 1));
 }
 
-static long overflow_find_step(__u32 i, struct overflow_walk *w)
+static long overflow_seek_step(__u32 i, struct overflow_walk *w)
 {
-	w->ok = bucket_find(overflow_bucket(w->base, i), &w->flow, w->now, &w->found);
-	return w->ok;
+	w->slot = bucket_seek(overflow_bucket(w->group, i), &w->flow, w->now);
+	return w->slot != NO_SLOT;
 }
 
-static __always_inline bool overflow_find(const struct flow *f, __u64 hash, __u32 now,
-					  struct found *out)
+static __always_inline __u32 overflow_seek(const struct flow *f, __u64 hash, __u32 now)
 {
 	__u32 group = overflow_group(hash);
 	__u32 *hint = bpf_map_lookup_elem(&overflow_hints, &group);
-	struct overflow_walk w = {.flow = *f, .base = group, .now = now};
+	struct overflow_walk w = {.flow = *f, .group = group, .now = now, .slot = NO_SLOT};
 
-	if (!hint || !READ_ONCE(*hint))
-		return false;
-	bpf_loop(OVERFLOW_RUN, overflow_find_step, &w, 0);
-	if (w.ok)
-		*out = w.found;
-	return w.ok;
+	if (hint && READ_ONCE(*hint))
+		bpf_loop(OVERFLOW_RUN, overflow_seek_step, &w, 0);
+	return w.slot;
 }
 
 /*
- * The connection of a packet: 1 and fills out, or 0. A function of its own to
- * the verifier too, which otherwise follows each slot to the end of the program.
+ * Looks for a connection in all places: the number of its slot or NO_SLOT. A
+ * function of its own to the verifier too, which otherwise follows each slot to
+ * the end of the program.
  */
-__noinline int conn_find(const struct flow *f, __u64 hash, __u32 now, struct found *out)
+__noinline __u32 conn_seek(const struct flow *f, __u64 hash, __u32 now)
 {
-	if (!f || !out)
-		return 0;
-	return bucket_find(bucket_first(hash), f, now, out) ||
-	       bucket_find(bucket_second(hash), f, now, out) ||
-	       overflow_find(f, hash, now, out);
+	__u32 slot;
+
+	if (!f)
+		return NO_SLOT;
+	slot = bucket_seek(bucket_first(hash), f, now);
+	if (slot == NO_SLOT)
+		slot = bucket_seek(bucket_second(hash), f, now);
+	return slot == NO_SLOT ? overflow_seek(f, hash, now) : slot;
 }
 
-static __always_inline bool conn_open(const struct found *found, struct conn_ref *ref)
+/* Fills ref from a slot's number; looks again, as the slot may have changed. */
+static __always_inline bool conn_open(__u32 slot, const struct flow *f, __u32 now,
+				      struct conn_ref *ref)
 {
-	struct bucket4 *b = bucket_get(found->slot / SLOTS_PER_BUCKET);
+	struct bucket4 *b = bucket_get(slot / SLOTS_PER_BUCKET);
 
-	ref->dst = dst_get(found->dst);
-	if (!b || !ref->dst)
-		return false;
-	ref->conn = &b->slot[found->slot % SLOTS_PER_BUCKET];
-	ref->life = found->life;
-	return true;
+	return b && slot_match(&b->slot[slot % SLOTS_PER_BUCKET], f, now, ref);
+}
+
+/* Finds the connection of a packet: most sit in their first bucket. */
+static __always_inline bool conn_find(const struct flow *f, __u64 hash, __u32 now,
+				      struct conn_ref *ref)
+{
+	struct bucket4 *b = bucket_get(bucket_first(hash));
+
+	if (b && bucket_find(b, f, now, ref) >= 0)
+		return true;
+	return conn_open(conn_seek(f, hash, now), f, now, ref);
 }
 
 static __always_inline void dst_count(struct dst *d, __u8 flags, int by)

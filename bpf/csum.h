@@ -28,3 +28,15 @@ static __always_inline __u16 csum_apply(__u16 check, __u32 diff)
 {
 	return ~csum_fold((__u16)~check + diff);
 }
+
+/* The checksum of an IPv4 header without options, whose field is zero. */
+static __always_inline __u16 csum_ip_header(const void *header)
+{
+	const __u16 *words = header;
+	__u32 sum = 0;
+
+#pragma unroll
+	for (int i = 0; i < 10; i++)
+		sum += words[i];
+	return ~csum_fold(sum);
+}

@@ -61,3 +61,22 @@ static __always_inline bool ctx_l4_fix(CTX *ctx, __u32 offset, bool udp, __u32 o
 				    flags | BPF_F_PSEUDO_HDR | 4);
 }
 
+
+/* Makes room for a tunnel's headers before the IP header, and says what they
+ * are, so that packets larger than the wire's are cut right later. */
+static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes)
+{
+	__u64 flags = BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
+
+	if (tunnel == TUNNEL_GRE)
+		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_GRE;
+	if (tunnel == TUNNEL_GUE)
+		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
+	return !bpf_skb_adjust_room(ctx, bytes, BPF_ADJ_ROOM_MAC, flags);
+}
+
+/* Packets that stand for several are cut to size on their way out. */
+static __always_inline bool ctx_is_cut_later(CTX *ctx)
+{
+	return ctx->gso_size;
+}

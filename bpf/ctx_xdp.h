@@ -50,3 +50,22 @@ static __always_inline bool ctx_l4_fix(CTX *ctx, __u32 offset, bool udp, __u32 o
 	return true;
 }
 
+
+/* Makes room for a tunnel's headers before the IP header. */
+static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes)
+{
+	struct ethhdr *eth;
+
+	if (bpf_xdp_adjust_head(ctx, -(int)bytes))
+		return false;
+	eth = ctx_header(ctx, 0, sizeof(*eth));
+	if (!eth)
+		return false;
+	eth->h_proto = bpf_htons(ETH_P_IP);
+	return true;
+}
+
+static __always_inline bool ctx_is_cut_later(CTX *ctx)
+{
+	return false;
+}

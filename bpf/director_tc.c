@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /* The director's sure door, for every interface, and the slow path of XDP. */
 #include "ctx_tc.h"
+#include "fwd/direct.h"
+#include "icmp.h"
 #include "nexthop.h"
 
 static __always_inline bool ctx_can_reach(CTX *ctx, const struct hop *hop)
@@ -16,6 +18,25 @@ static __always_inline int ctx_send(CTX *ctx, const struct hop *hop)
 	if (hop->via)
 		return bpf_redirect(hop->ifindex, 0);
 	return bpf_redirect_neigh(hop->ifindex, &gateway, sizeof(gateway), 0);
+}
+
+/* Drops the packet, and tells its sender why where there is an error for it. */
+static __always_inline int ctx_refuse(CTX *ctx, struct pkt *p, int reason)
+{
+	__u8 type = icmp_type(reason);
+	struct hop hop = {};
+	__u32 index;
+
+	count(reason);
+	/* like the kernel, which takes a hop off before it looks at the size */
+	if (reason == REASON_TOO_BIG && (!p->whole || !ttl_decrement(ctx)))
+		return CTX_DROP;
+	if (!type || !icmp_allowed() ||
+	    hop_ask(ctx, p, p->daddr, p->saddr, &hop, &index) ||
+	    !icmp_make(ctx, p, type, icmp_code(reason)))
+		return CTX_DROP;
+	hop.via = NULL;
+	return ctx_send(ctx, &hop);
 }
 
 #include "director.h"

@@ -19,6 +19,21 @@ static __always_inline int ctx_send(CTX *ctx, const struct hop *hop)
 	return bpf_redirect(hop->ifindex, 0);
 }
 
+/* Drops the packet; but who is owed an error gets it from tc. */
+static __always_inline int ctx_refuse(CTX *ctx, struct pkt *p, int reason)
+{
+	switch (reason) {
+	case REASON_NO_DESTINATION:
+	case REASON_NO_ROUTE:
+	case REASON_TOO_BIG:
+	case REASON_TTL_EXCEEDED:
+		count(REASON_SLOW_PATH);
+		return CTX_PASS;
+	}
+	count(reason);
+	return CTX_DROP;
+}
+
 #include "director.h"
 
 SEC("xdp.frags")

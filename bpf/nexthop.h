@@ -28,12 +28,14 @@ static __always_inline struct nexthop *nexthop_get(__u32 index_plus_1)
 	return bpf_map_lookup_elem(&nexthops, &index);
 }
 
-static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)
+/* Whether the entry is that of the answer. */
+static __always_inline bool nexthop_is(const struct nexthop *n, const struct bpf_fib_lookup *fib)
 {
+	__u32 differ = n->ifindex ^ fib->ifindex;
+
 	for (int i = 0; i < 6; i++)
-		if (a[i] != b[i])
-			return false;
-	return true;
+		differ |= (n->dmac[i] ^ fib->dmac[i]) | (n->smac[i] ^ fib->smac[i]);
+	return !differ;
 }
 
 /* Claims a free entry and fills it. False if another CPU was first. */
@@ -49,13 +51,16 @@ static __always_inline bool nexthop_claim(struct nexthop *n, const struct bpf_fi
 
 /*
  * The index + 1 of the entry for an answer of the routing table; 0 if the
- * neighbourhood of its hash is full: such a hop is looked up for each packet.
+ * neighbourhood of its hash is full: such a hop is looked up for each packet. A
+ * function of its own for the verifier's sake.
  */
-static __always_inline __u32 nexthop_intern(const struct bpf_fib_lookup *fib,
-					    struct nexthop **out)
+__noinline __u32 nexthop_intern(const struct bpf_fib_lookup *fib)
 {
-	__u32 hash = *(__u32 *)&fib->dmac[2] * 0x9e3779b1 + fib->ifindex * 0x85ebca6b;
+	__u32 hash;
 
+	if (!fib)
+		return 0;
+	hash = *(__u32 *)&fib->dmac[2] * 0x9e3779b1 + fib->ifindex * 0x85ebca6b;
 	for (int i = 0; i < NEXTHOP_PROBES; i++) {
 		__u32 index = ((hash >> 12) + i) & (MAX_NEXTHOPS - 1);
 		struct nexthop *n = bpf_map_lookup_elem(&nexthops, &index);
@@ -64,11 +69,8 @@ static __always_inline __u32 nexthop_intern(const struct bpf_fib_lookup *fib,
 			return 0;
 		if (!READ_ONCE(n->ifindex) && !nexthop_claim(n, fib))
 			continue;
-		if (n->ifindex == fib->ifindex && mac_equal(n->dmac, fib->dmac) &&
-		    mac_equal(n->smac, fib->smac)) {
-			*out = n;
+		if (nexthop_is(n, fib))
 			return index + 1;
-		}
 	}
 	return 0;
 }
@@ -102,12 +104,46 @@ static __always_inline int hop_ask(CTX *ctx, const struct pkt *p, __u32 src, __u
 	switch (rc) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
-		*index = nexthop_intern(&fib, &hop->via);
+		*index = nexthop_intern(&fib);
+		hop->via = nexthop_get(*index);
 		return 0;
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
 		return 0;
 	}
 	return fib_reason(rc);
+}
+
+/* How large a packet the way from src to dst takes; 0 if there is none. */
+static __always_inline __u16 hop_mtu(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst)
+{
+	struct bpf_fib_lookup fib = {
+		.family = AF_INET,
+		.l4_protocol = p->proto,
+		.tot_len = 0xffff, /* more than any way takes: the answer says what it does */
+		.ipv4_src = src,
+		.ipv4_dst = dst,
+		.ifindex = ctx_ifindex(ctx),
+	};
+
+	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return 0;
+	return fib.mtu_result;
+}
+
+#define MTU_ALWAYS 576 /* what every way takes (RFC 791) */
+
+/* Whether a packet of len bytes is too large for the way; mtu is what the route
+ * takes, 0 unknown, and becomes what it was too large for. */
+static __always_inline bool hop_too_big(CTX *ctx, const struct hop *hop, __u32 len, __u32 *mtu)
+{
+	__u32 device = 0;
+
+	if (len <= MTU_ALWAYS || ctx_is_cut_later(ctx))
+		return false;
+	/* without a length to check, the helper says what the device takes */
+	if (bpf_check_mtu(ctx, hop->ifindex, &device, 0, 0) >= 0 && (!*mtu || device < *mtu))
+		*mtu = device;
+	return *mtu && len > *mtu;
 }
 
 /* The way to the server of a connection. */
@@ -126,6 +162,7 @@ static __always_inline int hop_forward(CTX *ctx, const struct pkt *p, struct dst
 	rc = hop_ask(ctx, p, p->saddr, d->addr.w[0], hop, &index);
 	d->nexthop_stamp = now;
 	d->nexthop = rc ? 0 : index;
+	d->mtu = rc ? 0 : hop_mtu(ctx, p, p->saddr, d->addr.w[0]);
 	/* Once a second a packet goes by the kernel's neighbour table, which so
 	 * keeps the server's entry alive and notices when it moves. */
 	if (!CTX_IS_XDP)

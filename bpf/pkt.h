@@ -10,10 +10,12 @@ struct pkt {
 	__u16 sport, dport;
 	__u16 l4;  /* offset of the transport header */
 	__u16 len; /* of the IP packet, bytes */
+	__u16 mtu; /* what it was too big for */
 	__u8 proto;
 	__u8 ttl;
 	__u8 tcp_flags;
 	bool fragment;
+	bool whole; /* must not be cut: DF */
 };
 
 #define TCP_FIN 0x01
@@ -41,6 +43,7 @@ static __always_inline bool pkt_parse_l3(CTX *ctx, struct pkt *p)
 	p->len = bpf_ntohs(ip->tot_len);
 	p->l4 = L3_OFFSET + ip->ihl * 4;
 	p->fragment = ip->frag_off & bpf_htons(0x3fff);
+	p->whole = ip->frag_off & bpf_htons(0x4000);
 	return p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP;
 }
 

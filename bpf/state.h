@@ -23,8 +23,12 @@ enum tcp_event { EVENT_SYN, EVENT_FIN, EVENT_ACK, EVENT_RST, EVENT_NONE };
 #define LI STATE_LISTEN
 #define SA STATE_SYNACK
 
-/* [reply][event][state] */
-static const __u8 tcp_next[2][4][STATE_MASK + 1] = {
+/* Which way a packet goes; ONE_WAY: from the client, on a connection whose
+ * replies we never see. */
+enum direction { FORWARD, REPLY, ONE_WAY };
+
+/* [direction][event][state] */
+static const __u8 tcp_next[4][4][STATE_MASK + 1] = {
 	{
 		/*               NO  ES  SS  SR  FW  TW  CL  CW  LA  LI  SA */
 		[EVENT_SYN] = {SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR},
@@ -37,6 +41,12 @@ static const __u8 tcp_next[2][4][STATE_MASK + 1] = {
 		[EVENT_FIN] = {TW, FW, SS, TW, FW, TW, CL, TW, LA, LI, TW},
 		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, LA, ES, ES},
 		[EVENT_RST] = {CL, CL, SS, CL, CL, TW, CL, CL, CL, CL, CL},
+	},
+	{
+		[EVENT_SYN] = {SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR},
+		[EVENT_FIN] = {CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW},
+		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES},
+		[EVENT_RST] = {CL, CL, CL, CL, CL, CL, CL, CL, LA, LI, CL},
 	},
 };
 
@@ -70,7 +80,14 @@ static __always_inline enum tcp_event tcp_event(__u8 flags)
 	return EVENT_NONE;
 }
 
-static __always_inline __u8 state_next(const struct pkt *p, bool reply, __u8 state)
+static __always_inline enum direction life_direction(union life l, bool reply)
+{
+	if (reply)
+		return REPLY;
+	return life_method(l) == METHOD_MASQ ? FORWARD : ONE_WAY;
+}
+
+static __always_inline __u8 state_next(const struct pkt *p, enum direction way, __u8 state)
 {
 	enum tcp_event event;
 
@@ -79,14 +96,14 @@ static __always_inline __u8 state_next(const struct pkt *p, bool reply, __u8 sta
 	event = tcp_event(p->tcp_flags);
 	if (event == EVENT_NONE)
 		return STATE_CLOSE;
-	return tcp_next[reply & 1][event & 3][state & STATE_MASK];
+	return tcp_next[way & 3][event & 3][state & STATE_MASK];
 }
 
 /* The life after a packet: its state, and the time it may stay in it. */
 static __always_inline union life life_after(union life l, const struct pkt *p, bool reply,
 					     __u32 now, const struct settings *set)
 {
-	l.state = state_next(p, reply, l.state);
+	l.state = state_next(p, life_direction(l, reply), l.state);
 	if (ACTIVE_STATES >> l.state & 1)
 		l.flags &= ~CONN_INACTIVE;
 	else

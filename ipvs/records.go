@@ -124,11 +124,21 @@ func serviceOf(l datapath.Live) Service {
 	return s
 }
 
-func dstRecord(a netip.AddrPort) (d datapath.Dst) {
-	d.Addr.B = addrRecord(a.Addr())
-	d.Family = familyRecord(FamilyOf(a.Addr()))
-	d.Port = swap16(a.Port())
-	return d
+// dstRecord is the identity of a destination and what its packets need on the
+// way: which address of the director a tunnel begins at, and whether the server
+// is the director itself.
+func dstRecord(d Destination, w way) (r datapath.Dst) {
+	r.Addr.B = addrRecord(d.Addr.Addr())
+	r.Family = familyRecord(FamilyOf(d.Addr.Addr()))
+	r.Port = swap16(d.Addr.Port())
+	r.Tunnel, r.TunnelFlags, r.TunnelPort = uint8(d.Tunnel.Type), uint8(d.Tunnel.Flags), swap16(d.Tunnel.Port)
+	if w.local {
+		r.Flags = datapath.DstLocal
+	}
+	if w.source.IsValid() {
+		r.Source.B = addrRecord(w.source)
+	}
+	return r
 }
 
 func entryRecord(d Destination) datapath.Entry {
@@ -172,7 +182,7 @@ func connOf(c datapath.ConnRecord) Conn {
 		Client:      netip.AddrPortFrom(v4(c.Caddr), swap16(c.Cport)),
 		Virtual:     netip.AddrPortFrom(v4(c.Vaddr), swap16(c.Vport)),
 		Destination: dst,
-		Method:      Masquerade,
+		Method:      Method(c.Flags / datapath.ConnMethod & 3),
 		State:       datapath.StateNames[c.State],
 		Expires:     c.Left,
 	}
@@ -195,14 +205,45 @@ func daemonOf(role string, r datapath.Daemon) Daemon {
 	}
 }
 
-// checkBroadcast reports, wrapping ErrInvalid, a broadcast address of one of
-// the director's own networks, which the routing table knows.
-func checkBroadcast(a netip.Addr) error {
+// way is what the routing table says of an address; the zero value where there
+// is no way yet.
+type way struct {
+	source    netip.Addr // of the director, for packets that go there
+	local     bool       // it is one of the director's own
+	broadcast bool       // it is that of all hosts of a network here
+}
+
+// wayTo asks the kernel.
+func wayTo(a netip.Addr) way {
 	routes, err := netlink.RouteGet(net.IP(a.AsSlice()))
-	if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_BROADCAST {
+	if err != nil || len(routes) == 0 {
+		return way{}
+	}
+	source, _ := netip.AddrFromSlice(routes[0].Src)
+	return way{
+		source: source.Unmap(),
+		local:  routes[0].Type == unix.RTN_LOCAL, broadcast: routes[0].Type == unix.RTN_BROADCAST,
+	}
+}
+
+// check reports, wrapping ErrInvalid, the way to a broadcast address a.
+func (w way) check(a netip.Addr) error {
+	if w.broadcast {
 		return fmt.Errorf("%w: %s is a broadcast address of this host", ErrInvalid, a)
 	}
-	return nil // without a route yet it is nobody's broadcast address
+	return nil
+}
+
+// ways remembers the ways to addresses, so that each is asked for once.
+type ways map[netip.Addr]way
+
+func (ws ways) to(a netip.Addr) way {
+	w, known := ws[a]
+	if !known {
+		w = wayTo(a)
+		ws[a] = w
+	}
+	return w
 }
 
 // translate gives the data path's errors the names of this package.
@@ -215,8 +256,15 @@ func translate(err error) error {
 		datapath.ErrNoTable:     ErrNoTable,
 	} {
 		if errors.Is(err, from) {
-			return fmt.Errorf("%w: %w", to, err)
+			return verdict{is: to, why: err}
 		}
 	}
 	return err
 }
+
+// verdict is one of this package's errors in the words of the data path, which
+// say the same with the particulars and the remedy.
+type verdict struct{ is, why error }
+
+func (v verdict) Error() string   { return v.why.Error() }
+func (v verdict) Unwrap() []error { return []error{v.is, v.why} }

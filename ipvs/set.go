@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/evs-project/evs/internal/datapath"
 )
@@ -57,13 +58,13 @@ func SpecErrors(err error) []*SpecError {
 // microseconds leaves some services new and others old, each whole; Set again
 // completes it.
 func (t *Table) Set(want []ServiceSpec) (Changes, error) {
-	if err := t.Check(want); err != nil {
+	specs, known := normalised(want), ways{}
+	if err := errors.Join(checkSpecs(specs), checkHost(specs, known)); err != nil {
 		return nil, err
 	}
-	specs := normalised(want)
 	var done Changes
 	change := func(dp *datapath.Table) error {
-		plan, err := setTable(dp, specs)
+		plan, err := setTable(dp, specs, known)
 		done = plan
 		return err
 	}
@@ -78,7 +79,7 @@ func (t *Table) Set(want []ServiceSpec) (Changes, error) {
 // Check returns what Set would refuse, as Set does, and changes nothing.
 func (t *Table) Check(want []ServiceSpec) error {
 	specs := normalised(want)
-	return errors.Join(checkSpecs(specs), checkHost(specs))
+	return errors.Join(checkSpecs(specs), checkHost(specs, ways{}))
 }
 
 func normalised(want []ServiceSpec) []ServiceSpec {
@@ -126,7 +127,7 @@ func firstError(errs ...error) error {
 }
 
 // setTable brings an open table to what is wanted.
-func setTable(dp *datapath.Table, specs []ServiceSpec) (Changes, error) {
+func setTable(dp *datapath.Table, specs []ServiceSpec, known ways) (Changes, error) {
 	live := dp.Services()
 	have := make([]ServiceInfo, len(live))
 	byKey := make(map[ServiceKey]datapath.Live, len(live))
@@ -155,7 +156,7 @@ func setTable(dp *datapath.Table, specs []ServiceSpec) (Changes, error) {
 		}
 		for _, w := range specs {
 			if touched[w.ServiceKey] {
-				if err := setService(dp, byKey[w.ServiceKey], w); err != nil {
+				if err := setService(dp, byKey[w.ServiceKey], w, known); err != nil {
 					return fmt.Errorf("%s: %w", w.ServiceKey, err)
 				}
 			}
@@ -177,18 +178,12 @@ func configuration(dp *datapath.Table, l datapath.Live) ServiceInfo {
 	return info
 }
 
-// checkHost finds destinations that are broadcast addresses of this host. Each
-// address is asked for once.
-func checkHost(specs []ServiceSpec) error {
+// checkHost finds destinations that are broadcast addresses of this host.
+func checkHost(specs []ServiceSpec, known ways) error {
 	var errs []error
-	broadcast := map[netip.Addr]error{}
 	for _, w := range specs {
 		for _, d := range w.Destinations {
-			a := d.Addr.Addr()
-			if _, known := broadcast[a]; !known {
-				broadcast[a] = checkBroadcast(a)
-			}
-			if err := broadcast[a]; err != nil {
+			if err := known.to(d.Addr.Addr()).check(d.Addr.Addr()); err != nil {
 				errs = append(errs, &SpecError{Service: w.ServiceKey, Destination: d.Addr, Err: err})
 			}
 		}
@@ -210,7 +205,7 @@ func checkTable(dp *datapath.Table, specs []ServiceSpec) error {
 }
 
 // setService prepares one service; l is the zero value where it is new.
-func setService(dp *datapath.Table, l datapath.Live, w ServiceSpec) error {
+func setService(dp *datapath.Table, l datapath.Live, w ServiceSpec, known ways) error {
 	id := keyRecord(w.ServiceKey)
 	fresh := l.ID != id
 	if fresh {
@@ -222,13 +217,16 @@ func setService(dp *datapath.Table, l datapath.Live, w ServiceSpec) error {
 	}
 	entries := make([]datapath.Entry, len(w.Destinations))
 	for i, d := range w.Destinations {
-		slot, err := dp.DstSlot(l.Slot, dstRecord(d.Addr))
+		slot, err := dp.DstSlot(l.Slot, dstRecord(d, known.to(d.Addr.Addr())))
 		if err != nil {
 			return err
 		}
 		e := entryRecord(d)
 		e.Dst = uint32(slot)
 		entries[len(entries)-1-i] = e // the newest first
+	}
+	if !fresh && slices.Equal(entries, l.Entries) {
+		return reconfigure(dp, l, w.Service)
 	}
 	if err := configure(dp, l, w.Service, entries); err != nil {
 		return err

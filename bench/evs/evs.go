@@ -18,10 +18,6 @@ import (
 	"github.com/evs-project/evs/ipvs"
 )
 
-// spare is how many times the room it needs a table is given: half full, as
-// the yardstick's.
-const spare = 2
-
 // methods are what each forwarding method is called by EVS. One that the data
 // path does not forward by yet is missing.
 var methods = map[packet.Method]ipvs.Method{
@@ -43,7 +39,7 @@ func New(name string, m packet.Method, s harness.Stage) (harness.Target, error) 
 	if _, ok := methods[m]; !ok {
 		return nil, fmt.Errorf("%s does not forward by %s", name, m)
 	}
-	table, err := ipvs.OpenSized(context.Background(), spare*s.Flows)
+	table, err := ipvs.OpenSized(context.Background(), s.Flows)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -72,6 +72,7 @@ const (
 	controlConnFlagsCONN_INACTIVE controlConnFlags = 4
 	controlConnFlagsCONN_OVERFLOW controlConnFlags = 8
 	controlConnFlagsCONN_TEMPLATE controlConnFlags = 16
+	controlConnFlagsCONN_METHOD   controlConnFlags = 32
 )
 
 type controlConnState uint32
@@ -94,7 +95,7 @@ const (
 
 type controlCounters struct {
 	_     structs.HostLayout
-	Count [15]uint64
+	Count [16]uint64
 }
 
 type controlDst struct {
@@ -106,20 +107,28 @@ type controlDst struct {
 	Port         uint16
 	Family       uint8
 	Flags        uint8
-	Svc          uint32
-	Incarnation  uint32
+	Svc          uint16
+	Incarnation  uint16
+	Tunnel       uint8
+	TunnelFlags  uint8
+	TunnelPort   uint16
 	Active       uint32
 	Inactive     uint32
 	Persistent   uint32
-	Nexthop      uint32
+	Nexthop      uint16
+	Mtu          uint16
 	NexthopStamp uint32
-	Spare        [4]uint32
+	Source       struct {
+		_ structs.HostLayout
+		B [16]uint8
+	}
 }
 
 type controlDstFlags uint32
 
 const (
 	controlDstFlagsDST_AVAILABLE controlDstFlags = 1
+	controlDstFlagsDST_LOCAL     controlDstFlags = 2
 )
 
 type controlEntry struct {
@@ -201,12 +210,13 @@ const (
 	controlReasonREASON_METHOD_UNSUPPORTED    controlReason = 7
 	controlReasonREASON_SCHEDULER_UNSUPPORTED controlReason = 8
 	controlReasonREASON_TTL_EXCEEDED          controlReason = 9
-	controlReasonREASON_NO_ROUTE              controlReason = 10
-	controlReasonREASON_FORWARDING_DISABLED   controlReason = 11
-	controlReasonREASON_MALFORMED             controlReason = 12
-	controlReasonREASON_FRAGMENT              controlReason = 13
-	controlReasonREASON_REWRITE_FAILED        controlReason = 14
-	controlReasonREASON_COUNT                 controlReason = 15
+	controlReasonREASON_TOO_BIG               controlReason = 10
+	controlReasonREASON_NO_ROUTE              controlReason = 11
+	controlReasonREASON_FORWARDING_DISABLED   controlReason = 12
+	controlReasonREASON_MALFORMED             controlReason = 13
+	controlReasonREASON_FRAGMENT              controlReason = 14
+	controlReasonREASON_REWRITE_FAILED        controlReason = 15
+	controlReasonREASON_COUNT                 controlReason = 16
 )
 
 type controlScheduler uint32
@@ -227,7 +237,8 @@ type controlService struct {
 	_           structs.HostLayout
 	Key         controlSvcKey
 	State       uint32
-	Incarnation uint32
+	Incarnation uint16
+	Pad         uint16
 	Version     uint64
 	SchedState  uint64
 	Born        uint64

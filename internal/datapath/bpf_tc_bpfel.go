@@ -23,6 +23,7 @@ const (
 	tcMapDsts          = "dsts"
 	tcMapEstimators    = "estimators"
 	tcMapFilterMap     = "filter_map"
+	tcMapIcmpQuotas    = "icmp_quotas"
 	tcMapNexthops      = "nexthops"
 	tcMapOverflowHints = "overflow_hints"
 	tcMapServiceIndex  = "service_index"
@@ -97,6 +98,7 @@ type tcMapSpecs struct {
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
+	IcmpQuotas    *ebpf.MapSpec `ebpf:"icmp_quotas"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -147,6 +149,7 @@ type tcMaps struct {
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
+	IcmpQuotas    *ebpf.Map `ebpf:"icmp_quotas"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -167,6 +170,7 @@ func (m *tcMaps) Close() error {
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
+		m.IcmpQuotas,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,

@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
@@ -96,16 +97,20 @@ func (t *Table) recoverIndex(live map[ServiceID]uint32) error {
 // AddService makes a service without destinations and returns its slot. The
 // caller has seen that it does not exist.
 func (t *Table) AddService(id ServiceID, v Version) (int, error) {
+	awake := t.prepared().awake()
+	t.begin()
+	defer t.end()
 	slot, err := t.Place(id)
 	if err != nil {
 		return 0, err
 	}
-	t.begin()
-	defer t.end()
 	if err := t.Configure(slot, v, nil, 0); err != nil {
 		return 0, errors.Join(err, t.unindex(id))
 	}
 	t.Publish(slot)
+	if t.prepared().awake() != awake {
+		t.refilter() // connections of services before it are looked at again
+	}
 	return slot, nil
 }
 
@@ -139,71 +144,72 @@ func (t *Table) retire(s *Service, gone []Entry) {
 // afterwards. If destinations went, Refilter is to follow.
 func (t *Table) Configure(slot int, v Version, entries []Entry, schedState uint64) error {
 	s := &t.services.elems[slot]
+	lives := s.State == svcLive
+	var gone []Entry
+	if lives {
+		first, count := unpackVersion(s.Version)
+		gone = without(t.entriesAt(first, count), entries)
+	}
 	t.begin()
 	defer t.end()
-	first, err := t.writeUnits(v, entries)
-	if err != nil {
-		return err
-	}
-	word := packVersion(t.nextSerial(), first, len(entries))
-	old, lives := s.Version, s.State == svcLive
 	t.now(func() {
-		p := t.prepared()
 		for _, e := range entries {
 			t.setAvailable(int(e.Dst), true)
-			p.dsts[e.Dst] = true
-		}
-		atomic.StoreUint64(&s.Version, word)
-		atomic.StoreUint64(&s.SchedState, schedState)
-		if lives {
-			t.discard(s, old, entries)
+			t.prepared().dsts[e.Dst] = true
 		}
 	})
+	if err := t.commit(slot, v, entries, schedState, lives); err != nil {
+		return err
+	}
+	t.now(func() { t.retire(s, gone) })
 	return nil
 }
 
-// writeUnits writes a version to free units and returns the first of them.
-func (t *Table) writeUnits(v Version, entries []Entry) (int, error) {
+// without returns the entries whose destinations are not among those kept.
+func without(entries, kept []Entry) []Entry {
+	stays := make(map[uint32]bool, len(kept))
+	for _, e := range kept {
+		stays[e.Dst] = true
+	}
+	return slices.DeleteFunc(entries, func(e Entry) bool { return stays[e.Dst] })
+}
+
+// commit writes a version to free units and stores the word that names it.
+func (t *Table) commit(slot int, v Version, entries []Entry, schedState uint64, replace bool) error {
 	n := len(entries) + 1
 	first, err := t.allocUnits(n)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	*as[Version](&t.units.elems[first]) = v
 	for i, e := range entries {
 		*as[Entry](&t.units.elems[first+1+i]) = e
 	}
 	t.prepared().mark(first, n, true)
-	return first, nil
-}
-
-// discard frees the units of the version that was, and retires destinations
-// that are no more.
-func (t *Table) discard(s *Service, old uint64, entries []Entry) {
-	first, count := unpackVersion(old)
-	kept := make(map[uint32]bool, len(entries))
-	for _, e := range entries {
-		kept[e.Dst] = true
-	}
-	var gone []Entry
-	for _, e := range t.entriesAt(first, count) {
-		if !kept[e.Dst] {
-			gone = append(gone, e)
+	s := &t.services.elems[slot]
+	old, word := s.Version, packVersion(t.nextSerial(), first, len(entries))
+	t.now(func() {
+		atomic.StoreUint64(&s.Version, word)
+		atomic.StoreUint64(&s.SchedState, schedState)
+		if replace {
+			was, count := unpackVersion(old)
+			t.prepared().mark(was, count+1, false)
 		}
-	}
-	t.retire(s, gone)
-	t.prepared().mark(first, count+1, false)
+	})
+	return nil
 }
 
 // DstSlot returns the slot of a destination of a service: that which it has or
-// had, with the connections it may still have, else a free one.
+// had, with the connections it may still have, else a free one. What may change
+// of it is set as wanted.
 func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 	s := &t.services.elems[slot]
 	p := t.prepared()
 	for _, i := range p.owned[slot] {
 		d := &t.dsts.elems[i]
-		if d.Svc == uint32(slot) && d.Incarnation == s.Incarnation && d.Port == want.Port && d.Family == want.Family && d.Addr == want.Addr {
+		if d.Svc == uint16(slot) && d.Incarnation == s.Incarnation && d.Port == want.Port && d.Family == want.Family && d.Addr == want.Addr {
 			p.dsts[i] = true // nothing else of this edit takes it
+			t.now(func() { d.tune(want) })
 			return i, nil
 		}
 	}
@@ -214,7 +220,8 @@ func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 	t.begin()
 	defer t.end()
 	d := &t.dsts.elems[i]
-	*d = Dst{Addr: want.Addr, Port: want.Port, Family: want.Family, Svc: uint32(slot), Incarnation: s.Incarnation}
+	*d = Dst{Addr: want.Addr, Port: want.Port, Family: want.Family, Svc: uint16(slot), Incarnation: s.Incarnation}
+	d.tune(want)
 	t.zeroDst(i)
 	if used := &t.Settings().DstUsed; uint32(i) >= *used {
 		atomic.StoreUint32(used, uint32(i)+1)
@@ -223,6 +230,14 @@ func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 	p.dsts[i] = true // a second destination of this edit takes another
 	p.owned[slot] = append(p.owned[slot], i)
 	return i, nil
+}
+
+// tune sets what of a destination may change while connections use it. The data
+// path reads these fields and never writes them.
+func (d *Dst) tune(want Dst) {
+	d.Source = want.Source
+	d.Tunnel, d.TunnelFlags, d.TunnelPort = want.Tunnel, want.TunnelFlags, want.TunnelPort
+	d.Flags = d.Flags&^DstLocal | want.Flags&DstLocal
 }
 
 // setAvailable tells the data path whether connections may go on to a

@@ -27,33 +27,38 @@ func (t *Table) addRIP(d *Dst)       { t.filter.elems[0].addRIP(d) }
 const filterPause = time.Second
 
 // Refilter takes out of the filter the addresses that nothing needs any more:
-// no live service, no destination of one, no connection. As that costs a look
-// at every service and destination, of many deletions in a row only some do it,
-// and the Editor when it is closed.
+// no live service, no destination of one, no connection. Without a service of
+// their family connections sleep, as in the kernel, which then looks at no
+// packet: it is all the host's own.
+//
+// As that costs a look at every service and destination, of many deletions in a
+// row only some do it, the last of a family, and the Editor when it is closed.
 func (t *Table) Refilter() {
-	if time.Since(t.filtered) < filterPause {
+	if time.Since(t.filtered) < filterPause && t.prepared().awake() == t.filteredFor {
 		t.stale = true
 		return
 	}
 	t.refilter()
-	t.filtered, t.stale = time.Now(), false
 }
 
 func (t *Table) refilter() {
 	var want controlFilter
 	p := t.prepared()
+	awake := map[uint8]bool{}
 	for i := range t.services.elems {
 		if s := &t.services.elems[i]; s.State == svcLive {
 			want.addVIP(s.Key)
+			awake[s.Key.Family] = true
 		}
 	}
 	for i := range t.dsts.elems[:t.Settings().DstUsed] {
 		d := &t.dsts.elems[i]
-		busy := d.Active|d.Inactive|d.Persistent != 0
+		s := &t.services.elems[d.Svc]
+		busy := d.Active|d.Inactive|d.Persistent != 0 && awake[s.Key.Family]
 		if p.dsts[i] || busy {
 			want.addRIP(d)
 		}
-		if s := &t.services.elems[d.Svc]; busy && s.Incarnation == d.Incarnation {
+		if busy && s.Incarnation == d.Incarnation {
 			want.addVIP(s.Key)
 		}
 	}
@@ -64,4 +69,5 @@ func (t *Table) refilter() {
 			have.Bits[i] = want.Bits[i]
 		}
 	}
+	t.filtered, t.filteredFor, t.stale = time.Now(), p.awake(), false
 }

@@ -30,9 +30,10 @@ var (
 
 // Sizes of a new table.
 type Sizes struct {
-	// Conns is the number of connections the table has room for; it is
-	// rounded up to a power of two. An IPv4 connection takes 32 bytes, and
-	// the overflow region a sixteenth more. 0: chosen by memory.
+	// Conns is the number of connections the table has room for. Its slots
+	// are an eighth more, rounded up to a power of two; a slot takes 32 bytes
+	// for IPv4, and the overflow region a sixteenth on top. 0: chosen by
+	// memory.
 	Conns int
 	// Dsts is the number of destinations; 0: chosen by memory.
 	Dsts int
@@ -42,7 +43,8 @@ const (
 	slotsPerBucket  = len(controlBucket4{}.Slot)
 	minBuckets      = 1 << 12
 	maxBuckets      = 1 << 26
-	defaultBuckets  = 1 << 18 // a million connections, 34 MiB
+	defaultBuckets  = 1 << 18 // some 900 thousand connections, 34 MiB
+	slack           = 8       // one slot in so many is to spare, as buckets fill unevenly
 	minOverflow     = 1 << 8
 	overflowPart    = 16  // one overflow bucket for so many buckets
 	connsPart       = 64  // connections take at most this part of memory by default
@@ -57,7 +59,8 @@ const (
 // buckets returns how many buckets a table of these sizes has.
 func (s Sizes) buckets(memory uint64) int {
 	if s.Conns > 0 {
-		want := (s.Conns + slotsPerBucket - 1) / slotsPerBucket
+		slots := s.Conns + s.Conns/(slack-1)
+		want := (slots + slotsPerBucket - 1) / slotsPerBucket
 		return min(maxBuckets, max(minBuckets, 1<<bits.Len(uint(want-1))))
 	}
 	n := defaultBuckets

@@ -38,7 +38,7 @@ func acquire(ctx context.Context, dir string, patience time.Duration) (*lock, er
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, fmt.Errorf("%w: gave up waiting: %w", ErrBusy, ctx.Err())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 type ifname = controlIfname
@@ -59,7 +60,11 @@ func (t *Table) attachAll() error {
 		return err
 	}
 	for _, f := range present {
-		if err := a.set(f, m.of(f.Name)); err != nil {
+		err := a.set(f, m.of(f.Name))
+		if errors.Is(err, unix.ENODEV) {
+			err = nil // it went after it was listed, which is no fault of the edit
+		}
+		if err != nil {
 			return err
 		}
 	}

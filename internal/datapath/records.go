@@ -62,6 +62,12 @@ var Schedulers = map[string]uint8{
 	"ovf": uint8(controlSchedulerSCHED_OVF),
 }
 
+// DstLocal marks a Dst whose address is the director's own.
+const DstLocal = uint8(controlDstFlagsDST_LOCAL)
+
+// ConnMethod is where the two bits of the method lie in Conn4.Flags.
+const ConnMethod = uint8(controlConnFlagsCONN_METHOD)
+
 // Connection states whose timeouts ipvsadm --set changes.
 const (
 	StateEstablished = int(controlConnStateSTATE_ESTABLISHED)

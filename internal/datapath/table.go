@@ -20,14 +20,16 @@ type Table struct {
 	attached time.Time
 	filtered time.Time
 	stale    bool // the filter has addresses that nothing needs
-	settings array[Settings]
-	services array[Service]
-	units    array[controlUnit]
-	dsts     array[Dst]
-	filter   array[controlFilter]
-	stats    array[Stats]
-	rates    array[Estimator]
-	index    *ebpf.Map // service_index
+	// filteredFor are the families that had services then.
+	filteredFor [2]bool
+	settings    array[Settings]
+	services    array[Service]
+	units       array[controlUnit]
+	dsts        array[Dst]
+	filter      array[controlFilter]
+	stats       array[Stats]
+	rates       array[Estimator]
+	index       *ebpf.Map // service_index
 
 	plan  *plan  // what is used, valid for plan.serial
 	depth int    // of begin within begin

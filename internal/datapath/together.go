@@ -39,13 +39,13 @@ func (t *Table) Together(change func() error) error {
 		store()
 	}
 	for _, slot := range j.births {
-		atomic.StoreUint32(&t.services.elems[slot].State, svcLive)
+		t.Publish(slot)
 	}
 	var errs []error
 	for _, slot := range j.deaths {
 		errs = append(errs, t.bury(slot))
 	}
-	t.Refilter()
+	t.refilter()
 	if err := errors.Join(errs...); err != nil {
 		return err // the mark stays: the next edit puts the index in order
 	}
@@ -61,7 +61,7 @@ func (t *Table) abandon(j *joint) error {
 	for _, id := range j.placed {
 		errs = append(errs, t.unindex(id))
 	}
-	t.Refilter()
+	t.refilter()
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -115,19 +115,22 @@ func (t *Table) Publish(slot int) {
 		t.joint.births = append(t.joint.births, slot)
 		return
 	}
-	atomic.StoreUint32(&t.services.elems[slot].State, svcLive)
+	p, s := t.prepared(), &t.services.elems[slot]
+	atomic.StoreUint32(&s.State, svcLive)
+	p.live[s.Key.Family]++
 }
 
 // bury ends a service and keeps what its destinations counted.
 func (t *Table) bury(slot int) error {
-	s := &t.services.elems[slot]
+	p, s := t.prepared(), &t.services.elems[slot]
 	first, count := unpackVersion(s.Version)
 	t.retire(s, t.entriesAt(first, count))
 	for k, n := range s.Gone {
 		t.Settings().Gone[k] += n
 	}
 	atomic.StoreUint32(&s.State, svcFree)
-	t.prepared().mark(first, count+1, false)
+	p.live[s.Key.Family]--
+	p.mark(first, count+1, false)
 	t.nextSerial()
 	return t.unindex(s.Key)
 }

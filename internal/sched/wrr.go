@@ -20,7 +20,7 @@ func rotateWRR(memory uint64, fresh bool, _, now []Member) Rotation {
 	}
 	_, level := unpackMemory(memory)
 	switch {
-	case fresh || level > top || top == 0:
+	case fresh || level > top || level == 0: // 0: there was nothing to choose from
 		level = top
 	case step > 1:
 		level = level/step*step + 1

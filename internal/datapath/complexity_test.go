@@ -1,0 +1,43 @@
+package datapath
+
+import (
+	"os"
+	"testing"
+
+	"github.com/cilium/ebpf"
+)
+
+// Kernels give up on a program after a million instructions looked at, and
+// count differently from one to the next; so a program that comes near here is
+// one that may not load elsewhere.
+func TestTheVerifierIsFarFromItsLimit(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("loading programs into the kernel needs root")
+	}
+	const enough = 1_000_000 / 8
+	specs, err := loadSpecs(250, Sizes{Conns: 1, Dsts: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range specs {
+		coll, err := ebpf.NewCollection(spec)
+		if err != nil {
+			t.Fatalf("%+v", err)
+		}
+		for name, p := range coll.Programs {
+			info, err := p.Info()
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, ok := info.VerifiedInstructions()
+			if !ok {
+				t.Skip("this kernel does not tell")
+			}
+			t.Logf("%s: %d", name, n)
+			if n > enough {
+				t.Errorf("%s: the verifier looked at %d instructions, want at most %d", name, n, enough)
+			}
+		}
+		coll.Close()
+	}
+}

@@ -1,0 +1,69 @@
+package datapath
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf/btf"
+)
+
+// enum returns the names of an enum of the data path, by value, without prefix
+// and the count at the end.
+func enum(t *testing.T, name, prefix string) []string {
+	t.Helper()
+	spec, err := loadControl()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e *btf.Enum
+	if err := spec.Types.TypeByName(name, &e); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for i, v := range e.Values {
+		if v.Value != uint64(i) {
+			t.Fatalf("enum %s has a gap before %s", name, v.Name)
+		}
+		if short := strings.TrimPrefix(v.Name, prefix); short != "COUNT" {
+			names = append(names, short)
+		}
+	}
+	return names
+}
+
+func TestEveryReasonIsExplainedInTheOrderOfTheEnum(t *testing.T) {
+	names, err := ReasonNames()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(names) != int(controlReasonREASON_COUNT) || len(Reasons) != len(names) {
+		t.Fatalf("%d reasons, %d names, %d explained", controlReasonREASON_COUNT, len(names), len(Reasons))
+	}
+	for i, want := range enum(t, "reason", "REASON_") {
+		if names[i] != strings.ToLower(want) || Reasons[i].Name != names[i] {
+			t.Errorf("reason %d is %s: named %q, explained as %q", i, want, names[i], Reasons[i].Name)
+		}
+		if Reasons[i].About == "" {
+			t.Errorf("reason %s is not explained", want)
+		}
+	}
+}
+
+func TestEveryStateHasItsNameAndATimeout(t *testing.T) {
+	states := enum(t, "conn_state", "STATE_")
+	names, timeouts := StateNames[:], defaultTimeouts[:]
+	if n := len(states); len(names) != n || len(timeouts) != n {
+		t.Fatalf("%d states, %d names, %d timeouts", n, len(names), len(timeouts))
+	}
+	for i, want := range states {
+		if names[i] != want {
+			t.Errorf("state %d is %s, named %q", i, want, names[i])
+		}
+		if timeouts[i] == 0 {
+			t.Errorf("state %s has no timeout", want)
+		}
+	}
+	if len(DefaultTimeouts()) != len(Settings{}.Timeout) {
+		t.Errorf("%d timeouts for %d in a record", len(DefaultTimeouts()), len(Settings{}.Timeout))
+	}
+}

@@ -1,0 +1,68 @@
+package bed
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/evs-project/evs/internal/ipvsadm"
+	"github.com/evs-project/evs/test/conformance"
+)
+
+// numbers are names of hosts and services for those who write numbers only.
+type numbers struct{}
+
+func (numbers) HostAddr(string) (netip.Addr, bool)        { return netip.Addr{}, false }
+func (numbers) HostName(netip.Addr) (string, bool)        { return "", false }
+func (numbers) ServicePort(string, string) (uint16, bool) { return 0, false }
+func (numbers) ServiceName(uint16, string) (string, bool) { return "", false }
+
+// keep is the director's table as ipvsadm gets it: it stays open.
+type keep struct{ ipvsadm.Table }
+
+func (keep) Close() error { return nil }
+
+// Ipvsadm runs the command on the director's table.
+func (b *Bed) Ipvsadm(argv ...string) (stdout, stderr string, exit int) {
+	var out, errs bytes.Buffer
+	exit = ipvsadm.Main(context.Background(), "ipvsadm", argv,
+		ipvsadm.Streams{In: strings.NewReader(""), Out: &out, Err: &errs},
+		ipvsadm.Host{
+			Open:  func(context.Context) (ipvsadm.Table, error) { return keep{b.table}, nil },
+			Names: numbers{},
+		})
+	return out.String(), errs.String(), exit
+}
+
+// Play runs a recorded command, and says in what it differed.
+func (b *Bed) Play(s conformance.Step) error {
+	stdout, stderr, exit := b.Ipvsadm(s.Argv...)
+	if s.Masked != "" {
+		stdout = conformance.MaskConns(stdout)
+	}
+	if stdout != s.Stdout || stderr != s.Stderr || exit != s.Exit {
+		return fmt.Errorf("%s\n got exit %d, %q, %q\nwant exit %d, %q, %q", s, exit, stdout, stderr, s.Exit, s.Stdout, s.Stderr)
+	}
+	return nil
+}
+
+// IP runs the ip command in the director.
+func (b *Bed) IP(args ...string) error {
+	out, err := exec.Command("ip", args...).CombinedOutput() // a child is in its parent thread's namespace
+	if err != nil {
+		return fmt.Errorf("ip %q: %w: %s", args, err, out)
+	}
+	return nil
+}
+
+// Sysctl sets "name=value" in the director.
+func (b *Bed) Sysctl(setting string) error {
+	name, value, _ := strings.Cut(setting, "=")
+	path := filepath.Join("/proc/sys", strings.ReplaceAll(name, ".", "/"))
+	return os.WriteFile(path, []byte(value), 0)
+}

@@ -1,0 +1,145 @@
+package bed
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+	"unsafe"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// Port is the far end of one of the director's cables.
+type Port struct{ fd int }
+
+// cable lays a veth pair from this namespace to outside.
+func (b *Bed) cable(near string, nearMAC net.HardwareAddr, far string, farMAC net.HardwareAddr) (int, error) {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.HardwareAddr = near, nearMAC
+	attrs.NumTxQueues, attrs.NumRxQueues = 1, 1
+	pair := &netlink.Veth{
+		LinkAttrs: attrs, PeerName: far, PeerHardwareAddr: farMAC,
+		PeerNamespace: netlink.NsFd(b.outside), PeerNumTxQueues: 1, PeerNumRxQueues: 1,
+	}
+	if err := netlink.LinkAdd(pair); err != nil {
+		return 0, fmt.Errorf("cable %s to %s: %w", near, far, err)
+	}
+	link, err := netlink.LinkByName(near)
+	if err != nil {
+		return 0, err
+	}
+	// What the director's own stack sends shall be complete on the wire.
+	if err := ethtool(near, unix.ETHTOOL_STXCSUM, 0); err != nil {
+		return 0, fmt.Errorf("transmit checksums of %s: %w", near, err)
+	}
+	if err := b.farUp(far); err != nil {
+		return 0, err
+	}
+	return link.Attrs().Index, netlink.LinkSetUp(link)
+}
+
+// farUp readies a far end. It needs gro to receive what XDP redirects; it has
+// no IPv6 and so is silent.
+func (b *Bed) farUp(name string) error {
+	return b.atOutside(func() error {
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("1"), 0); err != nil {
+			return err
+		}
+		if err := ethtool(name, unix.ETHTOOL_SGRO, 1); err != nil {
+			return fmt.Errorf("gro of %s: %w", name, err)
+		}
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(link)
+	})
+}
+
+// atOutside runs act on this thread in the namespace of the far ends.
+func (b *Bed) atOutside(act func() error) error {
+	if err := netns.Set(b.outside); err != nil {
+		return err
+	}
+	err := act()
+	return errors.Join(err, netns.Set(b.inside))
+}
+
+// ethtool switches one feature of an interface.
+func ethtool(name string, command, value uint32) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	request := [2]uint32{command, value}
+	var ifr struct {
+		name [unix.IFNAMSIZ]byte
+		data unsafe.Pointer
+		_    [16]byte
+	}
+	copy(ifr.name[:len(ifr.name)-1], name)
+	ifr.data = unsafe.Pointer(&request)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&ifr))); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// open opens a far end for frames of IP, which leaves out ARP and the like.
+func (b *Bed) open(name string) (*Port, error) {
+	p := &Port{fd: -1}
+	return p, b.atOutside(func() error {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		const all = unix.ETH_P_ALL>>8 | unix.ETH_P_ALL&0xff<<8
+		if p.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, all); err != nil {
+			return err
+		}
+		return errors.Join(
+			unix.SetsockoptInt(p.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
+			unix.Bind(p.fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: link.Attrs().Index}))
+	})
+}
+
+func (p *Port) close() {
+	if p != nil && p.fd >= 0 {
+		unix.Close(p.fd)
+	}
+}
+
+// Send puts a frame on the cable, towards the director.
+func (p *Port) Send(frame []byte) error {
+	_, err := unix.Write(p.fd, frame)
+	return err
+}
+
+// Receive returns the next frame of IPv4 that came out of the director, nil if
+// none came in time.
+func (p *Port) Receive(patience time.Duration) ([]byte, error) {
+	deadline := time.Now().Add(patience)
+	buffer := make([]byte, 65536)
+	for {
+		left := max(0, time.Until(deadline))
+		wait := unix.NsecToTimespec(left.Nanoseconds())
+		n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}, &wait, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if n == 0 || err != nil {
+			return nil, err
+		}
+		if n, err = unix.Read(p.fd, buffer); err != nil {
+			return nil, err
+		}
+		if n > 14 && buffer[12] == 8 && buffer[13] == 0 {
+			return buffer[:n], nil
+		}
+	}
+}
