@@ -46,7 +46,7 @@ static const __u8 tcp_next[4][4][STATE_MASK + 1] = {
 		[EVENT_SYN] = {SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR},
 		[EVENT_FIN] = {CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW},
 		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES},
-		[EVENT_RST] = {CL, CL, CL, CL, CL, CL, CL, CL, LA, LI, CL},
+		[EVENT_RST] = {CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL},
 	},
 };
 

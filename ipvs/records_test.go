@@ -56,7 +56,7 @@ func TestAServiceComesBackFromItsRecordAsItWas(t *testing.T) {
 
 func TestADestinationComesBackFromItsRecordAsItWas(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 1))
-	for range 5000 {
+	for range 500 {
 		d := Destination{
 			Addr:   netip.AddrPortFrom(randomAddr(r, []Family{IPv4, IPv6}[r.IntN(2)]), uint16(r.Uint32())),
 			Method: Method(r.IntN(4)),

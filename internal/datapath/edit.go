@@ -127,15 +127,35 @@ func (t *Table) DeleteService(slot int) error {
 	return t.bury(slot)
 }
 
-// retire makes destinations unavailable and keeps what they counted.
+// retire makes destinations unavailable and keeps what they counted, for the
+// service and, should they come back, for themselves.
 func (t *Table) retire(s *Service, gone []Entry) {
 	for _, e := range gone {
 		for k, n := range t.DstStats(int(e.Dst)) {
 			s.Gone[k] += n
 		}
-		t.zeroDst(int(e.Dst))
 		t.setAvailable(int(e.Dst), false)
 		t.prepared().dsts[e.Dst] = false
+	}
+}
+
+// welcome takes destinations that are new to a service out of what it keeps of
+// those that are gone. One that still has connections goes on counting, as in
+// the kernel, which has kept it for them; another begins at zero.
+func (t *Table) welcome(s *Service, entries, was []Entry) {
+	known := map[uint32]bool{}
+	for _, e := range was {
+		known[e.Dst] = true
+	}
+	for _, e := range entries {
+		if d := &t.dsts.elems[e.Dst]; known[e.Dst] {
+			continue
+		} else if d.Active|d.Inactive|d.Persistent == 0 {
+			t.zeroDst(int(e.Dst))
+		}
+		for k, n := range t.DstStats(int(e.Dst)) {
+			s.Gone[k] -= n // below zero for a new service: the sum is right
+		}
 	}
 }
 
@@ -145,10 +165,9 @@ func (t *Table) retire(s *Service, gone []Entry) {
 func (t *Table) Configure(slot int, v Version, entries []Entry, schedState uint64) error {
 	s := &t.services.elems[slot]
 	lives := s.State == svcLive
-	var gone []Entry
+	var was []Entry
 	if lives {
-		first, count := unpackVersion(s.Version)
-		gone = without(t.entriesAt(first, count), entries)
+		was = t.entriesAt(unpackVersion(s.Version))
 	}
 	t.begin()
 	defer t.end()
@@ -161,7 +180,10 @@ func (t *Table) Configure(slot int, v Version, entries []Entry, schedState uint6
 	if err := t.commit(slot, v, entries, schedState, lives); err != nil {
 		return err
 	}
-	t.now(func() { t.retire(s, gone) })
+	t.now(func() {
+		t.welcome(s, entries, was)
+		t.retire(s, without(was, entries))
+	})
 	return nil
 }
 

@@ -107,10 +107,13 @@ func (t *Table) DstRates(dst int) (c Counts) {
 
 func (t *Table) zeroDst(dst int) { t.rates.elems[dst].Zero = t.sum(dst) }
 
-// ZeroService sets the counters of a service and its destinations to zero.
+// ZeroService sets the counters of a service and its destinations, those that
+// are gone too, to zero.
 func (t *Table) ZeroService(l Live) {
-	for _, e := range l.Entries {
-		t.zeroDst(int(e.Dst))
+	for _, i := range t.prepared().owned[l.Slot] {
+		if int(t.dsts.elems[i].Svc) == l.Slot {
+			t.zeroDst(i)
+		}
 	}
 	t.services.elems[l.Slot].Gone = [5]uint64{}
 }

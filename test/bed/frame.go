@@ -1,6 +1,7 @@
 package bed
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -133,6 +134,7 @@ func fold(s uint32) uint16 {
 
 // Seen is what one reads off a frame that came out.
 type Seen struct {
+	To       netip.Addr // the server whose MAC address it has, if it is one's
 	Proto    byte
 	Src, Dst netip.AddrPort // of ICMP, the port of Src is type and code
 	Flags    string
@@ -143,6 +145,9 @@ type Seen struct {
 func Parse(frame []byte) (s Seen, err error) {
 	if len(frame) < 14+20 {
 		return s, fmt.Errorf("frame of %d bytes", len(frame))
+	}
+	if bytes.Equal(frame[:5], serverMAC(0)[:5]) {
+		s.To = serverAddr(int(frame[5]))
 	}
 	ip := frame[14:]
 	size := 4 * int(ip[0]&15)

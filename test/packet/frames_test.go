@@ -23,6 +23,7 @@ const (
 var leftOut = map[string]map[int]string{
 	"nat4-udp":       {4: noChecksum, 5: noChecksum},
 	"ip-options-nat": {3: optionsSet, 4: optionsSet, 6: optionsSet},
+	"ip-options-dr":  {3: optionsSet, 4: optionsSet, 6: optionsSet},
 	"dr-v4":          {16: optionsSet},
 	"ipip-v4":        {16: optionsSet},
 	"gre-v4":         {16: optionsSet},
