@@ -35,6 +35,7 @@ type options struct {
 	cpu     int
 	out     string
 	check   bool
+	only    string // the suite to run, "" for all
 }
 
 func main() {
@@ -51,7 +52,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
-	passed, err := run(ctx, opts, os.Stdout, os.Stderr)
+	passed, err := runSuites(ctx, opts, os.Stdout, os.Stderr)
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "bench: interrupted; nothing was written")
 		os.Exit(1)
@@ -77,6 +78,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	f.IntVar(&o.cpu, "cpu", runtime.NumCPU()-1, "processor to measure on")
 	f.StringVar(&o.out, "out", filepath.Join("bench", "out"), "directory for the report's files")
 	f.BoolVar(&o.check, "check", false, "exit with an error unless every bar is cleared")
+	f.StringVar(&o.only, "only", "", "run one suite: cost, of the data path, or cli, of the commands")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

@@ -54,14 +54,19 @@ func (t *Table) EditService(s Service) error {
 		if err := s.Validate(); err != nil {
 			return fmt.Errorf("%s: %w", s.ServiceKey, err)
 		}
-		if nameOf(l.Version.SchedName[:]) != s.Scheduler {
-			return configure(dp, l, s, l.Entries)
-		}
-		// As in the kernel, a scheduler that stays does not hear of it.
-		v := versionRecord(s)
-		v.WeightMax, v.WeightStep = l.Version.WeightMax, l.Version.WeightStep
-		return dp.Configure(l.Slot, v, l.Entries, l.State)
+		return reconfigure(dp, l, s)
 	})
+}
+
+// reconfigure stores a service whose destinations stay.
+func reconfigure(dp *datapath.Table, l datapath.Live, s Service) error {
+	if nameOf(l.Version.SchedName[:]) != s.Scheduler {
+		return configure(dp, l, s, l.Entries)
+	}
+	// As in the kernel, a scheduler that stays does not hear of it.
+	v := versionRecord(s)
+	v.WeightMax, v.WeightStep = l.Version.WeightMax, l.Version.WeightStep
+	return dp.Configure(l.Slot, v, l.Entries, l.State)
 }
 
 // editService runs change on a service that exists.
@@ -130,10 +135,11 @@ func (t *Table) AddDestination(k ServiceKey, d Destination) error {
 		if err := d.CheckAddr(); err != nil {
 			return fmt.Errorf("%s: %w", k, err)
 		}
-		if err := checkBroadcast(d.Addr.Addr()); err != nil {
+		w := wayTo(d.Addr.Addr())
+		if err := w.check(d.Addr.Addr()); err != nil {
 			return fmt.Errorf("%s: %w", k, err)
 		}
-		slot, err := dp.DstSlot(l.Slot, dstRecord(d))
+		slot, err := dp.DstSlot(l.Slot, dstRecord(d, w))
 		if err != nil {
 			return err
 		}
@@ -155,7 +161,7 @@ func (t *Table) EditDestination(k ServiceKey, d Destination) error {
 		if i < 0 {
 			return fmt.Errorf("%s: %s: %w", k, d.Addr, ErrNoDestination)
 		}
-		slot, err := dp.DstSlot(l.Slot, dstRecord(d))
+		slot, err := dp.DstSlot(l.Slot, dstRecord(d, wayTo(d.Addr.Addr())))
 		if err != nil {
 			return err
 		}

@@ -125,23 +125,18 @@ func serviceOf(l datapath.Live) Service {
 }
 
 // dstRecord is the identity of a destination and what its packets need on the
-// way. That depends on the routing table: which address of the director a
-// tunnel begins at, and whether the server is the director itself.
-func dstRecord(d Destination) (r datapath.Dst) {
-	a := d.Addr.Addr()
-	r.Addr.B = addrRecord(a)
-	r.Family = familyRecord(FamilyOf(a))
+// way: which address of the director a tunnel begins at, and whether the server
+// is the director itself.
+func dstRecord(d Destination, w way) (r datapath.Dst) {
+	r.Addr.B = addrRecord(d.Addr.Addr())
+	r.Family = familyRecord(FamilyOf(d.Addr.Addr()))
 	r.Port = swap16(d.Addr.Port())
 	r.Tunnel, r.TunnelFlags, r.TunnelPort = uint8(d.Tunnel.Type), uint8(d.Tunnel.Flags), swap16(d.Tunnel.Port)
-	routes, err := netlink.RouteGet(net.IP(a.AsSlice()))
-	if err != nil || len(routes) == 0 {
-		return r // no way there yet
-	}
-	if routes[0].Type == unix.RTN_LOCAL {
+	if w.local {
 		r.Flags = datapath.DstLocal
 	}
-	if src, ok := netip.AddrFromSlice(routes[0].Src); ok {
-		r.Source.B = addrRecord(src.Unmap())
+	if w.source.IsValid() {
+		r.Source.B = addrRecord(w.source)
 	}
 	return r
 }
@@ -210,14 +205,45 @@ func daemonOf(role string, r datapath.Daemon) Daemon {
 	}
 }
 
-// checkBroadcast reports, wrapping ErrInvalid, a broadcast address of one of
-// the director's own networks, which the routing table knows.
-func checkBroadcast(a netip.Addr) error {
+// way is what the routing table says of an address; the zero value where there
+// is no way yet.
+type way struct {
+	source    netip.Addr // of the director, for packets that go there
+	local     bool       // it is one of the director's own
+	broadcast bool       // it is that of all hosts of a network here
+}
+
+// wayTo asks the kernel.
+func wayTo(a netip.Addr) way {
 	routes, err := netlink.RouteGet(net.IP(a.AsSlice()))
-	if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_BROADCAST {
+	if err != nil || len(routes) == 0 {
+		return way{}
+	}
+	source, _ := netip.AddrFromSlice(routes[0].Src)
+	return way{
+		source: source.Unmap(),
+		local:  routes[0].Type == unix.RTN_LOCAL, broadcast: routes[0].Type == unix.RTN_BROADCAST,
+	}
+}
+
+// check reports, wrapping ErrInvalid, the way to a broadcast address a.
+func (w way) check(a netip.Addr) error {
+	if w.broadcast {
 		return fmt.Errorf("%w: %s is a broadcast address of this host", ErrInvalid, a)
 	}
-	return nil // without a route yet it is nobody's broadcast address
+	return nil
+}
+
+// ways remembers the ways to addresses, so that each is asked for once.
+type ways map[netip.Addr]way
+
+func (ws ways) to(a netip.Addr) way {
+	w, known := ws[a]
+	if !known {
+		w = wayTo(a)
+		ws[a] = w
+	}
+	return w
 }
 
 // translate gives the data path's errors the names of this package.

@@ -64,7 +64,7 @@ func TestADestinationComesBackFromItsRecordAsItWas(t *testing.T) {
 			Upper:  r.Uint32(), Lower: r.Uint32(),
 			Tunnel: TunnelOptions{Type: TunnelType(r.IntN(3)), Port: uint16(r.Uint32()), Flags: TunnelFlags(r.IntN(4))},
 		}
-		if got := destinationOf(dstRecord(d), entryRecord(d)); got != d {
+		if got := destinationOf(dstRecord(d, way{}), entryRecord(d)); got != d {
 			t.Fatalf("went in as %+v\ncame back as %+v", d, got)
 		}
 	}
@@ -95,7 +95,7 @@ func TestAConnectionToADestinationWithoutAPortShowsThatOfTheVIP(t *testing.T) {
 		b := netip.MustParseAddr(a).As4()
 		return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
 	}
-	c := datapath.ConnRecord{Dst: dstRecord(Destination{Addr: netip.MustParseAddrPort("203.0.113.1:0")})}
+	c := datapath.ConnRecord{Dst: dstRecord(Destination{Addr: netip.MustParseAddrPort("203.0.113.1:0")}, way{})}
 	c.Proto, c.State = uint8(TCP), uint8(datapath.StateEstablished)
 	c.Caddr, c.Cport = word("192.0.2.1"), swap16(4000)
 	c.Vaddr, c.Vport = word("198.51.100.1"), swap16(443)

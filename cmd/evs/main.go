@@ -33,9 +33,13 @@ func run(args []string) int {
 	if ipvsadm.Answers(name) {
 		return ipvsadm.Main(ctx, name, args[1:],
 			ipvsadm.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr},
-			ipvsadm.Host{Open: openTable, Names: ipvsadm.SystemNames(ctx), UID: os.Geteuid()})
+			host(ctx))
 	}
 	if err := root().ExecuteContext(ctx); err != nil {
+		var said exitStatus
+		if errors.As(err, &said) {
+			return int(said)
+		}
 		fmt.Fprintf(os.Stderr, "evs: %v\n", err)
 		return exitCode(err)
 	}

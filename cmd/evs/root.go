@@ -6,6 +6,12 @@ import (
 
 // verbs are the subcommands of evs, one constructor a row.
 var verbs = []func() *cobra.Command{
+	serviceVerb,
+	destinationVerb,
+	connectionVerb,
+	listVerb,
+	saveVerb,
+	restoreVerb,
 	attachVerb,
 	detachVerb,
 	statusVerb,

@@ -3,17 +3,25 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 )
 
-// begin marks the table as being edited; end takes the mark away. A writer
-// that is killed between leaves the mark, and the next one puts in order what
-// follows from the rest.
-func (t *Table) begin() { atomic.StoreUint32(&t.Settings().Dirty, 1) }
+// begin marks the table as being edited; the end that belongs to the first
+// begin takes the mark away. A writer that is killed between leaves the mark,
+// and the next one puts in order what follows from the rest.
+func (t *Table) begin() {
+	t.depth++
+	atomic.StoreUint32(&t.Settings().Dirty, 1)
+}
 
-func (t *Table) end() { atomic.StoreUint32(&t.Settings().Dirty, 0) }
+func (t *Table) end() {
+	if t.depth--; t.depth == 0 {
+		atomic.StoreUint32(&t.Settings().Dirty, 0)
+	}
+}
 
 // nextSerial numbers births and versions. The plan stays valid: the edit that
 // takes the number keeps it so.
@@ -32,6 +40,8 @@ func (t *Table) recover() error {
 	if atomic.LoadUint32(&t.Settings().Dirty) == 0 {
 		return nil
 	}
+	t.depth = 0
+	t.begin()
 	t.plan = nil
 	p := t.prepared()
 	live := map[ServiceID]uint32{}
@@ -87,33 +97,19 @@ func (t *Table) recoverIndex(live map[ServiceID]uint32) error {
 // AddService makes a service without destinations and returns its slot. The
 // caller has seen that it does not exist.
 func (t *Table) AddService(id ServiceID, v Version) (int, error) {
-	slot, err := t.allocService(id)
+	awake := t.prepared().awake()
+	t.begin()
+	defer t.end()
+	slot, err := t.Place(id)
 	if err != nil {
 		return 0, err
 	}
-	p := t.prepared()
-	s := &t.services.elems[slot]
-	wakes := t.asleep(id.Family)
-	t.begin()
-	defer t.end()
-	if s.Key != id {
-		delete(p.svcs, s.Key)
-		s.Incarnation++
-		s.Key = id
+	if err := t.Configure(slot, v, nil, 0); err != nil {
+		return 0, errors.Join(err, t.unindex(id))
 	}
-	s.Gone = [5]uint64{}
-	s.Born = t.nextSerial()
-	p.svcs[id] = slot
-	t.addVIP(id)
-	if err := t.commit(slot, v, nil, 0, false); err != nil {
-		return 0, err
-	}
-	if err := t.index.Put(id, uint32(slot)); err != nil {
-		return 0, fmt.Errorf("index of services: %w", err)
-	}
-	atomic.StoreUint32(&s.State, svcLive)
-	if wakes {
-		t.Refilter() // connections of services before it are looked at again
+	t.Publish(slot)
+	if t.prepared().awake() != awake {
+		t.refilter() // connections of services before it are looked at again
 	}
 	return slot, nil
 }
@@ -122,22 +118,13 @@ func (t *Table) AddService(id ServiceID, v Version) (int, error) {
 // connections stay until they expire, and come back to life with it. Refilter
 // is to follow.
 func (t *Table) DeleteService(slot int) error {
-	s := &t.services.elems[slot]
-	first, count := unpackVersion(s.Version)
-	entries := t.entriesAt(first, count)
+	if t.joint != nil {
+		t.joint.deaths = append(t.joint.deaths, slot)
+		return nil
+	}
 	t.begin()
 	defer t.end()
-	t.retire(s, entries)
-	for k, n := range s.Gone {
-		t.Settings().Gone[k] += n
-	}
-	atomic.StoreUint32(&s.State, svcFree)
-	if err := t.index.Delete(s.Key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-		return fmt.Errorf("index of services: %w", err)
-	}
-	t.prepared().mark(first, count+1, false)
-	t.nextSerial()
-	return nil
+	return t.bury(slot)
 }
 
 // retire makes destinations unavailable and keeps what they counted, for the
@@ -177,30 +164,36 @@ func (t *Table) welcome(s *Service, entries, was []Entry) {
 // afterwards. If destinations went, Refilter is to follow.
 func (t *Table) Configure(slot int, v Version, entries []Entry, schedState uint64) error {
 	s := &t.services.elems[slot]
-	first, count := unpackVersion(s.Version)
-	was := t.entriesAt(first, count)
-	kept := map[uint32]bool{}
-	for _, e := range entries {
-		kept[e.Dst] = true
+	lives := s.State == svcLive
+	var was []Entry
+	if lives {
+		was = t.entriesAt(unpackVersion(s.Version))
 	}
 	t.begin()
 	defer t.end()
-	for _, e := range entries {
-		t.setAvailable(int(e.Dst), true)
-		t.prepared().dsts[e.Dst] = true
-	}
-	if err := t.commit(slot, v, entries, schedState, true); err != nil {
+	t.now(func() {
+		for _, e := range entries {
+			t.setAvailable(int(e.Dst), true)
+			t.prepared().dsts[e.Dst] = true
+		}
+	})
+	if err := t.commit(slot, v, entries, schedState, lives); err != nil {
 		return err
 	}
-	t.welcome(s, entries, was)
-	var gone []Entry
-	for _, e := range was {
-		if !kept[e.Dst] {
-			gone = append(gone, e)
-		}
-	}
-	t.retire(s, gone)
+	t.now(func() {
+		t.welcome(s, entries, was)
+		t.retire(s, without(was, entries))
+	})
 	return nil
+}
+
+// without returns the entries whose destinations are not among those kept.
+func without(entries, kept []Entry) []Entry {
+	stays := make(map[uint32]bool, len(kept))
+	for _, e := range kept {
+		stays[e.Dst] = true
+	}
+	return slices.DeleteFunc(entries, func(e Entry) bool { return stays[e.Dst] })
 }
 
 // commit writes a version to free units and stores the word that names it.
@@ -214,16 +207,17 @@ func (t *Table) commit(slot int, v Version, entries []Entry, schedState uint64, 
 	for i, e := range entries {
 		*as[Entry](&t.units.elems[first+1+i]) = e
 	}
-	p := t.prepared()
-	p.mark(first, n, true)
+	t.prepared().mark(first, n, true)
 	s := &t.services.elems[slot]
-	old := s.Version
-	atomic.StoreUint64(&s.Version, packVersion(t.nextSerial(), first, len(entries)))
-	atomic.StoreUint64(&s.SchedState, schedState)
-	if replace {
-		was, count := unpackVersion(old)
-		p.mark(was, count+1, false)
-	}
+	old, word := s.Version, packVersion(t.nextSerial(), first, len(entries))
+	t.now(func() {
+		atomic.StoreUint64(&s.Version, word)
+		atomic.StoreUint64(&s.SchedState, schedState)
+		if replace {
+			was, count := unpackVersion(old)
+			t.prepared().mark(was, count+1, false)
+		}
+	})
 	return nil
 }
 
@@ -236,7 +230,8 @@ func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 	for _, i := range p.owned[slot] {
 		d := &t.dsts.elems[i]
 		if d.Svc == uint16(slot) && d.Incarnation == s.Incarnation && d.Port == want.Port && d.Family == want.Family && d.Addr == want.Addr {
-			d.tune(want)
+			p.dsts[i] = true // nothing else of this edit takes it
+			t.now(func() { d.tune(want) })
 			return i, nil
 		}
 	}

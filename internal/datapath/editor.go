@@ -26,9 +26,26 @@ func (e *Editor) Close() error {
 	if e.table == nil {
 		return nil
 	}
+	e.tidy()
 	err := e.table.Close()
 	e.table = nil
 	return err
+}
+
+// tidy brings the filter up to date if deletions left that to later and nobody
+// else is editing.
+func (e *Editor) tidy() {
+	if !e.table.stale {
+		return
+	}
+	l, err := tryLock(e.table.place.dir)
+	if err != nil {
+		return
+	}
+	defer l.release()
+	if e.table.inode == inode(e.table.place.table()) {
+		e.table.refilter()
+	}
 }
 
 // View runs read on the table as it is, or fails with ErrNoTable. It takes no

@@ -1,5 +1,7 @@
 package datapath
 
+import "time"
+
 // filterHash is that of filter.h: the first word of an address, multiplied,
 // its top 13 bits.
 func filterHash(addr [16]byte) int {
@@ -20,12 +22,26 @@ func (f *controlFilter) addRIP(d *Dst) { f.Bits[filterHash(d.Addr.B)] |= filterR
 func (t *Table) addVIP(id ServiceID) { t.filter.elems[0].addVIP(id) }
 func (t *Table) addRIP(d *Dst)       { t.filter.elems[0].addRIP(d) }
 
+// filterPause is how long the filter may keep addresses that nothing needs any
+// more. They do no harm: their packets are looked at and found foreign.
+const filterPause = time.Second
+
 // Refilter takes out of the filter the addresses that nothing needs any more:
 // no live service, no destination of one, no connection. Without a service of
 // their family connections sleep, as in the kernel, which then looks at no
-// packet: it is all the host's own. It costs a look at every service and
-// destination.
+// packet: it is all the host's own.
+//
+// As that costs a look at every service and destination, of many deletions in a
+// row only some do it, the last of a family, and the Editor when it is closed.
 func (t *Table) Refilter() {
+	if time.Since(t.filtered) < filterPause && t.prepared().awake() == t.filteredFor {
+		t.stale = true
+		return
+	}
+	t.refilter()
+}
+
+func (t *Table) refilter() {
 	var want controlFilter
 	p := t.prepared()
 	awake := map[uint8]bool{}
@@ -53,14 +69,5 @@ func (t *Table) Refilter() {
 			have.Bits[i] = want.Bits[i]
 		}
 	}
-}
-
-// asleep reports whether there is no live service of a family.
-func (t *Table) asleep(family uint8) bool {
-	for i := range t.prepared().fresh {
-		if s := &t.services.elems[i]; s.State == svcLive && s.Key.Family == family {
-			return false
-		}
-	}
-	return true
+	t.filtered, t.filteredFor, t.stale = time.Now(), p.awake(), false
 }

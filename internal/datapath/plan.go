@@ -19,6 +19,7 @@ type plan struct {
 	svcs   map[ServiceID]int // slots by identity, live or not
 	fresh  int               // service slots from here on were never used
 	owned  map[int][]int     // destination slots by the service they are or were of
+	live   map[uint8]int     // how many services live, by family
 }
 
 // prepared returns the plan, made anew if another process edited the table.
@@ -32,6 +33,7 @@ func (t *Table) prepared() *plan {
 		dsts:   make([]bool, len(t.dsts.elems)),
 		svcs:   map[ServiceID]int{},
 		owned:  map[int][]int{},
+		live:   map[uint8]int{},
 	}
 	for i := range t.services.elems {
 		s := &t.services.elems[i]
@@ -43,6 +45,7 @@ func (t *Table) prepared() *plan {
 		if s.State != svcLive {
 			continue
 		}
+		p.live[s.Key.Family]++
 		first, count := unpackVersion(s.Version)
 		p.mark(first, count+1, true)
 		for _, e := range t.entriesAt(first, count) {
@@ -57,6 +60,9 @@ func (t *Table) prepared() *plan {
 	t.plan = p
 	return p
 }
+
+// awake says for which families there are services: IPv4 and IPv6.
+func (p *plan) awake() [2]bool { return [2]bool{p.live[FamilyV4] > 0, p.live[FamilyV6] > 0} }
 
 func (p *plan) mark(first, n int, used bool) {
 	for i := first; i < first+n; i++ {
@@ -137,7 +143,7 @@ func (t *Table) allocService(id ServiceID) (int, error) {
 		return p.fresh - 1, nil
 	}
 	for i := range t.services.elems {
-		if t.services.elems[i].State == svcFree {
+		if t.services.elems[i].State == svcFree && (t.joint == nil || !t.joint.taken[i]) {
 			return i, nil
 		}
 	}

@@ -18,16 +18,22 @@ type Table struct {
 	place    place
 	inode    uint64 // of the directory of pins, to notice that it was replaced
 	attached time.Time
-	settings array[Settings]
-	services array[Service]
-	units    array[controlUnit]
-	dsts     array[Dst]
-	filter   array[controlFilter]
-	stats    array[Stats]
-	rates    array[Estimator]
-	index    *ebpf.Map // service_index
+	filtered time.Time
+	stale    bool // the filter has addresses that nothing needs
+	// filteredFor are the families that had services then.
+	filteredFor [2]bool
+	settings    array[Settings]
+	services    array[Service]
+	units       array[controlUnit]
+	dsts        array[Dst]
+	filter      array[controlFilter]
+	stats       array[Stats]
+	rates       array[Estimator]
+	index       *ebpf.Map // service_index
 
-	plan *plan // what is used, valid for plan.serial
+	plan  *plan  // what is used, valid for plan.serial
+	depth int    // of begin within begin
+	joint *joint // the edit under way, if it is one of several services
 }
 
 func openAt(p place) (*Table, error) {

@@ -1,0 +1,221 @@
+// Package cli measures what the commands cost that edit and list the table, by
+// running them: in the namespace it is called in, whose table it makes and takes
+// away again. It measures no packets.
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Suite is what to measure with.
+type Suite struct {
+	// Dir is where ipvsadm and evs are.
+	Dir string
+	// Rounds is how often the long measurements are made; short ones are
+	// made many times as often.
+	Rounds   int
+	Progress io.Writer
+}
+
+// Row is one figure, and the bar it is held against.
+type Row struct {
+	Name  string
+	Value float64
+	Unit  string
+	// Most is the bar; 0 where there is none.
+	Most float64
+}
+
+// Passed says whether the row clears its bar.
+func (r Row) Passed() bool { return r.Most == 0 || r.Value <= r.Most }
+
+// The sizes of the tables, in services; a service has 1 + Servers lines.
+const (
+	small = 1_000
+	large = 10_000
+)
+
+// shortRuns is how many short runs make a round.
+const shortRuns = 20
+
+// Run measures everything, and removes the table whatever happens.
+func (s Suite) Run(ctx context.Context) (rows []Row, err error) {
+	defer func() { err = errors.Join(err, s.evs(context.WithoutCancel(ctx), "unload")) }()
+	// The table is there: what is measured is a table's growth, not its birth.
+	if err := s.evs(ctx, "attach"); err != nil {
+		return nil, err
+	}
+	over, err := s.startOver(ctx)
+	if err != nil {
+		return nil, err
+	}
+	few, _, err := s.restore(ctx, small)
+	if err != nil {
+		return nil, err
+	}
+	many, listing, err := s.restore(ctx, large)
+	if err != nil {
+		return nil, err
+	}
+	atomic, err := s.atomic(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return []Row{
+		{"ipvsadm -R of 10,000 lines", milliseconds(few), "ms", 0},
+		{"ipvsadm -R of 100,000 lines", milliseconds(many), "ms", 0},
+		{"  the second by the first", float64(many) / float64(few), "times", 12},
+		{"ipvsadm -Ln of the 100,000 lines", milliseconds(listing), "ms", 2000},
+		{"evs restore --atomic of 100,000 lines", milliseconds(atomic), "ms", 0},
+		{"ipvsadm -ln of a small table, above ipvsadm --version", milliseconds(over), "ms", 15},
+	}, nil
+}
+
+// startOver returns how much longer ipvsadm takes to list a small table than to
+// say its version: medians, the two taking turns.
+func (s Suite) startOver(ctx context.Context) (time.Duration, error) {
+	if _, err := s.ipvsadm(ctx, Rules(2), "-R"); err != nil {
+		return 0, err
+	}
+	var list, version []time.Duration
+	for range s.Rounds * shortRuns {
+		a, err := s.timed(ctx, nil, nil, "-ln")
+		if err != nil {
+			return 0, err
+		}
+		b, err := s.timed(ctx, nil, nil, "--version")
+		if err != nil {
+			return 0, err
+		}
+		list, version = append(list, a), append(version, b)
+	}
+	_, err := s.ipvsadm(ctx, nil, "-C")
+	return max(0, median(list)-median(version)), err
+}
+
+// restore returns how long ipvsadm takes to restore a table of that many
+// services, and to list it: the best of the rounds, since what else the machine
+// does only adds to it.
+func (s Suite) restore(ctx context.Context, services int) (restore, list time.Duration, err error) {
+	rules := Rules(services)
+	var restores, lists []time.Duration
+	for round := range s.Rounds {
+		fmt.Fprintf(s.Progress, "ipvsadm -R, %d services, round %d of %d\n", services, round+1, s.Rounds)
+		var saved bytes.Buffer
+		took, err := s.timed(ctx, rules, nil, "-R")
+		if err != nil {
+			return 0, 0, err
+		}
+		restores = append(restores, took)
+		if took, err = s.timed(ctx, nil, io.Discard, "-Ln"); err != nil {
+			return 0, 0, err
+		}
+		lists = append(lists, took)
+		if _, err = s.timed(ctx, nil, &saved, "-S", "-n"); err != nil {
+			return 0, 0, err
+		}
+		if !bytes.Equal(saved.Bytes(), rules) {
+			return 0, 0, fmt.Errorf("ipvsadm -S of %d services does not say what ipvsadm -R was told", services)
+		}
+		if _, err := s.ipvsadm(ctx, nil, "-C"); err != nil {
+			return 0, 0, err
+		}
+	}
+	return slices.Min(restores), slices.Min(lists), nil
+}
+
+// atomic returns how long evs takes to make the large table from nothing, the
+// best of the rounds.
+func (s Suite) atomic(ctx context.Context) (time.Duration, error) {
+	rules := Rules(large)
+	var all []time.Duration
+	for range s.Rounds {
+		began := time.Now()
+		if err := s.run(ctx, "evs", rules, nil, "restore", "--atomic"); err != nil {
+			return 0, err
+		}
+		all = append(all, time.Since(began))
+		if _, err := s.ipvsadm(ctx, nil, "-C"); err != nil {
+			return 0, err
+		}
+	}
+	return slices.Min(all), nil
+}
+
+func (s Suite) evs(ctx context.Context, args ...string) error {
+	return s.run(ctx, "evs", nil, nil, args...)
+}
+
+func (s Suite) ipvsadm(ctx context.Context, in []byte, args ...string) (time.Duration, error) {
+	return s.timed(ctx, in, nil, args...)
+}
+
+func (s Suite) timed(ctx context.Context, in []byte, out io.Writer, args ...string) (time.Duration, error) {
+	began := time.Now()
+	err := s.run(ctx, "ipvsadm", in, out, args...)
+	return time.Since(began), err
+}
+
+// run runs a command. It may use every processor, also where the calling
+// thread keeps to one.
+func (s Suite) run(ctx context.Context, name string, in []byte, out io.Writer, args ...string) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // the thread ends with the goroutine
+		var all unix.CPUSet
+		for cpu := range runtime.NumCPU() * 4 {
+			all.Set(cpu)
+		}
+		if err := unix.SchedSetaffinity(0, &all); err != nil {
+			done <- fmt.Errorf("use every processor: %w", err)
+			return
+		}
+		var said bytes.Buffer
+		cmd := exec.CommandContext(ctx, filepath.Join(s.Dir, name), args...)
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), out, &said
+		err := cmd.Run()
+		if err != nil {
+			err = fmt.Errorf("%s %v: %w: %s", name, args, err, said.Bytes())
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+func median(all []time.Duration) time.Duration {
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// Text renders the rows for a terminal.
+func Text(rows []Row) string {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "COMMANDS\tMEASURED\tBAR\tRESULT")
+	for _, r := range rows {
+		bar, result := "", ""
+		if r.Most > 0 {
+			bar, result = fmt.Sprintf("at most %g %s", r.Most, r.Unit), "pass"
+			if !r.Passed() {
+				result = "FAIL"
+			}
+		}
+		fmt.Fprintf(w, "%s\t%.1f %s\t%s\t%s\n", r.Name, r.Value, r.Unit, bar, result)
+	}
+	w.Flush()
+	return b.String()
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evs-project/evs/internal/listing"
+	"github.com/evs-project/evs/ipvs"
+)
+
+func listVerb() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "list [-o table|wide|json|yaml]",
+		Short: "list virtual services with their real servers, or the connections",
+		Long: `List virtual services with their real servers: a row for each server, or with -o
+json or yaml one document of a stable form, described in docs/schema.md. wide adds
+counters, rates per second and options.`,
+		Example: `  evs list
+  evs list -o wide
+  evs list -o json | jq '.services[].destinations[] | {address, connections}'
+  evs list connections`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return listTable(cmd, output, listing.WriteTable, everything)
+		},
+	}
+	outputFlag(cmd, &output)
+	conns := connectionList()
+	conns.Use = "connections [-o table|wide|json|yaml]"
+	conns.Aliases = []string{"connection", "conns"}
+	conns.Example = "  evs list connections\n  evs list connections -o json"
+	cmd.AddCommand(conns)
+	return cmd
+}
+
+func connectionVerb() *cobra.Command {
+	cmd := &cobra.Command{Use: "connection", Short: "list the connections", Example: "  evs connection list"}
+	cmd.AddCommand(connectionList())
+	return cmd
+}
+
+func connectionList() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:     "list [-o table|wide|json|yaml]",
+		Short:   "list the connections, a row for each",
+		Example: "  evs connection list\n  evs connection list -o json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			format, err := listing.ParseFormat(output)
+			if err != nil {
+				return err
+			}
+			return withTable(cmd.Context(), func(t *ipvs.Table) error {
+				return listing.WriteConns(cmd.OutOrStdout(), t.Conns(), format)
+			})
+		},
+	}
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+func outputFlag(cmd *cobra.Command, output *string) {
+	cmd.Flags().StringVarP(output, "output", "o", string(listing.Columns), "table, wide, json or yaml")
+	complete(cmd, "output", fixed(listing.Formats...))
+}
+
+func everything(t *ipvs.Table) ([]ipvs.ServiceInfo, error) { return t.Services() }
+
+// listTable reads services and writes them.
+func listTable(cmd *cobra.Command, output string, write func(io.Writer, listing.Table, listing.Format) error,
+	read func(*ipvs.Table) ([]ipvs.ServiceInfo, error)) error {
+	format, err := listing.ParseFormat(output)
+	if err != nil {
+		return err
+	}
+	return withTable(cmd.Context(), func(t *ipvs.Table) error {
+		services, err := read(t)
+		if err != nil {
+			return err
+		}
+		return write(cmd.OutOrStdout(), listing.NewTable(services), format)
+	})
+}
