@@ -11,13 +11,16 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 FUZZTIME     ?= 20s
 TEST_TIMEOUT ?= 15m
 
+# 2.45 is the last whose parts all come from the public Go module proxy.
+NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
+
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # No C compiler is needed to build EVS, nor to run what was built.
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-generate build generate check-generated lint test bench demo fuzz clean root
+.PHONY: help deps deps-generate build generate check-generated lint test bench demo fuzz man packages clean root
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +59,12 @@ demo: root deps build ## show a load balancer at work, from nothing, in two minu
 
 fuzz: ## run each fuzz target for FUZZTIME (20s)
 	@scripts/fuzz.sh $(FUZZTIME)
+
+man: ## write the manual pages into dist/man
+	@scripts/man.sh dist/man $(VERSION) && ls dist/man
+
+packages: ## build the .deb and .rpm packages in dist/
+	@scripts/packages.sh $(NFPM)
 
 clean: ## remove what was built
 	rm -rf bin dist bench/out

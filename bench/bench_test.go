@@ -30,7 +30,7 @@ func TestARoundIsAsLongAsAsked(t *testing.T) {
 }
 
 func TestTheCommandLineRefusesWhatItCannotMeasure(t *testing.T) {
-	for _, args := range [][]string{{"-flows", "0"}, {"-flows", "1,x"}, {"-flows", "99999999"}, {"-rounds", "0"}, {"more"}} {
+	for _, args := range [][]string{{"-flows", "0"}, {"-flows", "1,x"}, {"-flows", "99999999"}, {"-rounds", "0"}, {"-methods", "tunnel"}, {"more"}} {
 		if _, err := parse(args, io.Discard); err == nil {
 			t.Errorf("%v: no error", args)
 		} else if !strings.Contains(err.Error(), "choose") && !strings.Contains(err.Error(), "-help") {

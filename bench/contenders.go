@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/evs-project/evs/bench/evs"
 	"github.com/evs-project/evs/bench/harness"
 	"github.com/evs-project/evs/bench/packet"
@@ -67,16 +69,21 @@ var trials = []trial{
 }
 
 // bars are what EVS promises. They hold against the yardstick as the textbook
-// has it; the one with the cheaper clock is there to be seen.
-var bars = []report.Bar{
-	{Case: natForward, Flows: 10_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
-	{Case: natForward, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
-	{Case: natReply, Flows: 10_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
-	{Case: natReply, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
-	{Case: natBoth, Flows: 10_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
-	{Case: natBoth, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
-	{Case: natNew, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 1},
-	{Case: drForward, Flows: 10_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
-	{Case: drForward, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 0.8},
-	{Case: drNew, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 1},
+// has it; the one with the cheaper clock is there to be seen. Direct routing has
+// none as long as EVS does not forward by it.
+var bars = slices.Concat(
+	natBars(natForward),
+	natBars(natReply),
+	natBars(natBoth),
+	[]report.Bar{{Case: natNew, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 1}},
+)
+
+// natBars are those of established connections. With a single flow nothing
+// misses a cache, and all that is left is how much a packet has to do.
+func natBars(name string) []report.Bar {
+	return []report.Bar{
+		{Case: name, Flows: 1, Target: evsName, Yardstick: hashName, Wanted: 0.75},
+		{Case: name, Flows: 10_000, Target: evsName, Yardstick: hashName, Wanted: 0.65},
+		{Case: name, Flows: 1_000_000, Target: evsName, Yardstick: hashName, Wanted: 0.65},
+	}
 }

@@ -28,12 +28,13 @@ import (
 
 // options are the command line.
 type options struct {
-	flows  []int
-	rounds int
-	round  time.Duration
-	cpu    int
-	out    string
-	check  bool
+	methods []packet.Method
+	flows   []int
+	rounds  int
+	round   time.Duration
+	cpu     int
+	out     string
+	check   bool
 }
 
 func main() {
@@ -69,7 +70,8 @@ func parse(args []string, usage io.Writer) (options, error) {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(usage)
-	flows := f.String("flows", "1,10000,100000,1000000", "numbers of flows to measure with")
+	flows := f.String("flows", "1,10000,1000000", "numbers of flows to measure with")
+	methods := f.String("methods", string(packet.Masq), "forwarding methods to measure: masq, route")
 	f.IntVar(&o.rounds, "rounds", 7, "interleaved rounds; at least 5 for figures to publish")
 	f.DurationVar(&o.round, "round", 200*time.Millisecond, "about how long a target runs in a round")
 	f.IntVar(&o.cpu, "cpu", runtime.NumCPU()-1, "processor to measure on")
@@ -90,6 +92,13 @@ func parse(args []string, usage io.Writer) (options, error) {
 			return o, fmt.Errorf("-flows %q: choose numbers between 1 and %d, with commas between", word, packet.MaxFlows)
 		}
 		o.flows = append(o.flows, n)
+	}
+	for _, word := range strings.Split(*methods, ",") {
+		m := packet.Method(strings.TrimSpace(word))
+		if !slices.ContainsFunc(trials, func(t trial) bool { return t.method == m }) {
+			return o, fmt.Errorf("-methods %q: choose masq, route, or both with a comma between", word)
+		}
+		o.methods = append(o.methods, m)
 	}
 	return o, nil
 }
@@ -120,7 +129,7 @@ func run(ctx context.Context, o options, stdout, progress io.Writer) (passed boo
 		progress: progress,
 	}
 	r := report.Report{Time: time.Now(), Machine: machine()}
-	for _, method := range []packet.Method{packet.Masq, packet.Route} {
+	for _, method := range o.methods {
 		rows, err := m.method(ctx, method)
 		if err != nil {
 			return false, err

@@ -132,7 +132,7 @@ static __always_inline bool packet_rewrite(CTX *ctx, const struct pkt *p,
 	case METHOD_ROUTE:
 		return ttl_decrement(ctx);
 	case METHOD_TUNNEL:
-		return tunnel_wrap(ctx, p, d, *conn_key(c) * 0x9e3779b97f4a7c15 >> 32);
+		return tunnel_wrap(ctx, p, c->dst, *conn_key(c) * 0x9e3779b97f4a7c15 >> 32);
 	default:
 		return false;
 	}

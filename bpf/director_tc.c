@@ -20,22 +20,26 @@ static __always_inline int ctx_send(CTX *ctx, const struct hop *hop)
 	return bpf_redirect_neigh(hop->ifindex, &gateway, sizeof(gateway), 0);
 }
 
-/* Drops the packet, and tells its sender why where there is an error for it. */
-static __always_inline int ctx_refuse(CTX *ctx, struct pkt *p, int reason)
+/* Drops the packet, and tells its sender why where there is an error for it. A
+ * function of its own for the verifier's sake. */
+__noinline int ctx_refuse(CTX *ctx, struct pkt *p, int reason)
 {
 	__u8 type = icmp_type(reason);
+	struct way w = {};
 	struct hop hop = {};
-	__u32 index;
 
 	count(reason);
+	if (!p)
+		return CTX_DROP;
 	/* like the kernel, which takes a hop off before it looks at the size */
 	if (reason == REASON_TOO_BIG && (!p->whole || !ttl_decrement(ctx)))
 		return CTX_DROP;
 	if (!type || !icmp_allowed() ||
-	    hop_ask(ctx, p, p->daddr, p->saddr, &hop, &index) ||
+	    way_ask(ctx, p, p->daddr, p->saddr, &w) ||
 	    !icmp_make(ctx, p, type, icmp_code(reason)))
 		return CTX_DROP;
-	hop.via = NULL;
+	hop.ifindex = w.ifindex;
+	hop.gateway = w.gateway;
 	return ctx_send(ctx, &hop);
 }
 

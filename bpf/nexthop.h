@@ -13,6 +13,14 @@
 
 #define NEXTHOP_PROBES 8
 
+/* An answer of the routing table. */
+struct way {
+	__u32 index; /* + 1 of the next hop to remember, 0 none: not resolved */
+	__u32 ifindex;
+	__u32 gateway;
+	__u32 mtu;
+};
+
 struct hop {
 	struct nexthop *via; /* NULL: by gateway, through the kernel's neighbour table */
 	__u32 ifindex;
@@ -81,31 +89,44 @@ static __always_inline int fib_reason(long rc)
 						    : -REASON_NO_ROUTE;
 }
 
+/* How large a packet the way takes; 0 if there is none. */
+static __always_inline __u32 fib_mtu(CTX *ctx, const struct bpf_fib_lookup *asked)
+{
+	struct bpf_fib_lookup fib = *asked;
+
+	fib.tot_len = 0xffff; /* more than any way takes: the answer says what it does */
+	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return 0;
+	return fib.mtu_result;
+}
+
 /*
- * Asks the routing table for the way from src to dst. On success *index is
- * what to remember, 0 for nothing. Negative: the reason why there is no way.
+ * Asks the routing table for the way from src to dst. Negative: the reason why
+ * there is none. A function of its own, as most packets need not ask and the
+ * stack is small.
  */
-static __always_inline int hop_ask(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst,
-				   struct hop *hop, __u32 *index)
+__noinline int way_ask(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst, struct way *w)
 {
 	struct bpf_fib_lookup fib = {
 		.family = AF_INET,
-		.l4_protocol = p->proto,
 		.ipv4_src = src,
 		.ipv4_dst = dst,
 		.ifindex = ctx_ifindex(ctx),
 	};
-	long rc = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	long rc;
 
-	*index = 0;
-	hop->via = NULL;
-	hop->ifindex = fib.ifindex;
-	hop->gateway = fib.ipv4_dst;
+	if (!p || !w)
+		return -REASON_NO_ROUTE;
+	fib.l4_protocol = p->proto;
+	w->mtu = fib_mtu(ctx, &fib);
+	rc = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	w->index = 0;
+	w->ifindex = fib.ifindex;
+	w->gateway = fib.ipv4_dst;
 	switch (rc) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
-		*index = nexthop_intern(&fib);
-		hop->via = nexthop_get(*index);
+		w->index = nexthop_intern(&fib);
 		return 0;
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
 		return 0;
@@ -113,21 +134,11 @@ static __always_inline int hop_ask(CTX *ctx, const struct pkt *p, __u32 src, __u
 	return fib_reason(rc);
 }
 
-/* How large a packet the way from src to dst takes; 0 if there is none. */
-static __always_inline __u16 hop_mtu(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst)
+static __always_inline void hop_follow(struct hop *hop, const struct way *w)
 {
-	struct bpf_fib_lookup fib = {
-		.family = AF_INET,
-		.l4_protocol = p->proto,
-		.tot_len = 0xffff, /* more than any way takes: the answer says what it does */
-		.ipv4_src = src,
-		.ipv4_dst = dst,
-		.ifindex = ctx_ifindex(ctx),
-	};
-
-	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_FRAG_NEEDED)
-		return 0;
-	return fib.mtu_result;
+	hop->via = nexthop_get(w->index);
+	hop->ifindex = w->ifindex;
+	hop->gateway = w->gateway;
 }
 
 #define MTU_ALWAYS 576 /* what every way takes (RFC 791) */
@@ -150,7 +161,8 @@ static __always_inline bool hop_too_big(CTX *ctx, const struct hop *hop, __u32 l
 static __always_inline int hop_forward(CTX *ctx, const struct pkt *p, struct dst *d,
 				       __u32 now, struct hop *hop)
 {
-	__u32 known = d->nexthop, stamp = d->nexthop_stamp, index;
+	__u32 known = d->nexthop, stamp = d->nexthop_stamp;
+	struct way w = {};
 	int rc;
 
 	hop->via = nexthop_get(known);
@@ -159,10 +171,11 @@ static __always_inline int hop_forward(CTX *ctx, const struct pkt *p, struct dst
 		hop->ifindex = hop->via->ifindex;
 		return 0;
 	}
-	rc = hop_ask(ctx, p, p->saddr, d->addr.w[0], hop, &index);
+	rc = way_ask(ctx, p, p->saddr, d->addr.w[0], &w);
 	d->nexthop_stamp = now;
-	d->nexthop = rc ? 0 : index;
-	d->mtu = rc ? 0 : hop_mtu(ctx, p, p->saddr, d->addr.w[0]);
+	d->nexthop = rc ? 0 : w.index;
+	d->mtu = rc ? 0 : w.mtu;
+	hop_follow(hop, &w);
 	/* Once a second a packet goes by the kernel's neighbour table, which so
 	 * keeps the server's entry alive and notices when it moves. */
 	if (!CTX_IS_XDP)
@@ -175,7 +188,7 @@ static __always_inline int hop_reply(CTX *ctx, const struct pkt *p, struct conn_
 				     __u32 now, struct hop *hop)
 {
 	struct conn4 *c = ref->conn;
-	__u32 index;
+	struct way w = {};
 	int rc;
 
 	hop->via = nexthop_get(c->nexthop);
@@ -183,10 +196,11 @@ static __always_inline int hop_reply(CTX *ctx, const struct pkt *p, struct conn_
 		hop->ifindex = hop->via->ifindex;
 		return 0;
 	}
-	rc = hop_ask(ctx, p, c->vaddr, c->caddr, hop, &index);
+	rc = way_ask(ctx, p, c->vaddr, c->caddr, &w);
 	if (life_read(c).gen == ref->life.gen) {
-		c->nexthop = rc ? 0 : index;
+		c->nexthop = rc ? 0 : w.index;
 		c->nexthop_stamp = now;
 	}
+	hop_follow(hop, &w);
 	return rc;
 }

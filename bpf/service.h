@@ -68,9 +68,9 @@ static __always_inline bool view_open(__u64 word, struct view *v)
  * Chooses a destination for a new connection and copies its entry. The units
  * read belong to one version: if the word has moved meanwhile, an edit came
  * between, and the choice is made again. Negative: the reason why there is
- * none.
+ * none. A function of its own, whose stack is free again for the birth.
  */
-static __always_inline int service_pick(struct service *s, struct entry *out)
+static __noinline int service_pick(struct service *s, struct entry *out)
 {
 	for (int tries = 0; tries < 3; tries++) {
 		__u64 word = READ_ONCE(s->version);

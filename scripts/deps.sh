@@ -16,6 +16,9 @@ nft       nftables
 iptables  iptables
 ethtool   ethtool
 curl      curl
+man       man-db
+rpm       rpm
+systemd-analyze  systemd
 '
 needs_generate='
 clang-19                          clang-19

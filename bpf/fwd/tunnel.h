@@ -8,6 +8,7 @@
 #pragma once
 
 #include "../encap/all.h"
+#include "../conn.h"
 #include "direct.h"
 
 /* Bytes that a tunnel adds. */
@@ -28,29 +29,30 @@ static __always_inline __u8 tos_outside(__u8 inside)
 	return (inside & 3) == 3 ? (inside & ~3) | 2 : inside;
 }
 
-/* Wraps the packet. False: it could not be written. */
-static __always_inline bool tunnel_wrap(CTX *ctx, const struct pkt *p, const struct dst *d,
-					__u32 flow)
+/* Wraps the packet for a destination: 1, or 0 if it could not be written. A
+ * function of its own for the verifier's sake. */
+__noinline int tunnel_wrap(CTX *ctx, const struct pkt *p, __u32 dst, __u32 flow)
 {
-	__u32 bytes = encap_bytes(d->tunnel), len = p->len + tunnel_overhead(d);
-	struct wrapping w = {.dst = d, .flow = flow, .len = p->len + bytes};
+	struct dst *d = dst_get(dst);
+	struct wrapping w = {.dst = d, .flow = flow};
 	struct iphdr *ip, inner;
 
-	if (!ttl_decrement(ctx))
-		return false;
+	if (!p || !d || !ttl_decrement(ctx))
+		return 0;
+	w.len = p->len + encap_bytes(d->tunnel);
 	ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip));
 	if (!ip)
-		return false;
+		return 0;
 	inner = *ip;
 	if (!ctx_grow(ctx, d->tunnel, tunnel_overhead(d)))
-		return false;
+		return 0;
 	ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip) + ENCAP_MAX);
 	if (!ip)
-		return false;
+		return 0;
 	ip->version = 4;
 	ip->ihl = 5;
 	ip->tos = tos_outside(inner.tos);
-	ip->tot_len = bpf_htons(len);
+	ip->tot_len = bpf_htons(p->len + tunnel_overhead(d));
 	ip->id = 0;
 	ip->frag_off = inner.frag_off & bpf_htons(0x4000);
 	ip->ttl = inner.ttl;
@@ -60,5 +62,5 @@ static __always_inline bool tunnel_wrap(CTX *ctx, const struct pkt *p, const str
 	ip->daddr = d->addr.w[0];
 	ip->check = csum_ip_header(ip);
 	encap_write(d->tunnel, ip + 1, &w);
-	return true;
+	return 1;
 }

@@ -12,12 +12,17 @@ var verbs = []func() *cobra.Command{
 	unloadVerb,
 	directorVerb,
 	labVerb,
+	manualVerb,
 }
+
+// version is set by the linker.
+var version = "unknown"
 
 func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "evs",
 		Short:         "eBPF Virtual Server: a layer-4 load balancer in the kernel",
+		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

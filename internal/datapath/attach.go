@@ -163,8 +163,9 @@ func (a attacher) shut(d door, f facts) error {
 }
 
 // set brings one interface to what its mode asks for. The XDP door comes
-// after tc and goes before it, so that no packet meets a closed house.
-func (a attacher) set(f facts, m Mode) error {
+// after tc and goes before it, so that no packet meets a closed house. Unless
+// strict, tc is enough where the driver refuses XDP.
+func (a attacher) set(f facts, m Mode, strict bool) error {
 	if m == ModeOff {
 		return errors.Join(a.setXDP(f, false), a.shut(tcDoor, f))
 	}
@@ -173,8 +174,8 @@ func (a attacher) set(f facts, m Mode) error {
 	}
 	c := choose(f, m)
 	err := a.setXDP(f, c.XDP)
-	if err != nil && m == ModeAuto {
-		return a.setXDP(f, false) // the driver thinks otherwise: tc is enough
+	if err != nil && (m == ModeAuto || !strict) {
+		return a.setXDP(f, false)
 	}
 	return err
 }

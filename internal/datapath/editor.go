@@ -103,7 +103,7 @@ func (e *Editor) change(p place, change func(*Table) error) error {
 		return err
 	}
 	if time.Since(t.attached) > attachPause {
-		if err := t.attachAll(); err != nil {
+		if err := t.attachAll(nobody); err != nil {
 			return err
 		}
 		t.attached = time.Now()

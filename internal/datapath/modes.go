@@ -44,8 +44,10 @@ func (m modes) of(name string) Mode {
 func (t *Table) attacher() attacher { return attacher{dir: t.place.table()} }
 
 // attachAll brings every interface to its mode: also those that appeared, or
-// went, since the last command.
-func (t *Table) attachAll() error {
+// went, since the last command. An interface whose driver refuses XDP is an
+// error if it was asked about now; otherwise tc carries it on, lest a bridge
+// that somebody added keep the table from being edited.
+func (t *Table) attachAll(asked func(name string) bool) error {
 	m, err := t.modes()
 	if err != nil {
 		return err
@@ -60,7 +62,7 @@ func (t *Table) attachAll() error {
 		return err
 	}
 	for _, f := range present {
-		err := a.set(f, m.of(f.Name))
+		err := a.set(f, m.of(f.Name), asked(f.Name))
 		if errors.Is(err, unix.ENODEV) {
 			err = nil // it went after it was listed, which is no fault of the edit
 		}
@@ -91,11 +93,15 @@ func (t *Table) Attach(mode Mode, names []string) error {
 	if err != nil {
 		return err
 	}
-	if err := t.attachAll(); err != nil {
-		return errors.Join(err, undo(), t.attachAll())
+	asked := func(name string) bool { return len(names) == 0 || slices.Contains(names, name) }
+	if err := t.attachAll(asked); err != nil {
+		return errors.Join(err, undo(), t.attachAll(nobody))
 	}
 	return nil
 }
+
+// nobody asks about an interface.
+func nobody(string) bool { return false }
 
 func checkNames(names []string, present []facts) error {
 	for _, name := range names {
@@ -177,10 +183,11 @@ func (t *Table) Attachments() ([]Attachment, error) {
 	var all []Attachment
 	for _, f := range present {
 		mode := m.of(f.Name)
-		all = append(all, Attachment{
-			Interface: f.Name, Index: f.Index, Mode: mode,
-			Doors: t.attacher().doors(f), Reason: choose(f, mode).Reason,
-		})
+		doors, reason := t.attacher().doors(f), choose(f, mode).Reason
+		if mode == ModeXDP && slices.Equal(doors, []string{tcDoor.name}) {
+			reason = fmt.Sprintf("asked for, but refused: `evs attach --mode xdp %s` says why", f.Name)
+		}
+		all = append(all, Attachment{Interface: f.Name, Index: f.Index, Mode: mode, Doors: doors, Reason: reason})
 	}
 	return all, nil
 }

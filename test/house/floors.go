@@ -17,7 +17,7 @@ var floors = []floor{
 	{"ground", []string{"internal/sched", "internal/hostnet"}},
 	{"data path", []string{"internal/datapath"}},
 	{"table", []string{"ipvs"}},
-	{"languages and senses", []string{"internal/ipvsadm", "internal/config", "internal/health", "internal/weight"}},
+	{"languages and senses", []string{"internal/ipvsadm", "internal/config", "internal/health", "internal/weight", "internal/manual"}},
 	{"director and doors", []string{"internal/director", "internal/lab", "internal/metrics", "internal/web"}},
 	{"roof", []string{"cmd/evs", "bench/...", "test/..."}},
 }

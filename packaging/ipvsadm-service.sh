@@ -1,0 +1,130 @@
+#!/bin/sh
+# Keeps EVS's table of virtual servers across boots: what evs-ipvsadm.service
+# runs, and a person may.
+#
+#   start    load the rules if AUTO is true, then the daemons DAEMON names
+#   stop     stop those daemons; if AUTO is true save, where that is wished, and flush
+#   reload   load the rules anew if AUTO is true
+#   load     clear the table and make it what the rules file says
+#   save     write the table into the rules file
+#   flush    clear the table
+#   status   list the table
+#
+# The settings and their meaning are those of the ipvsadm packages of Debian
+# (/etc/default/ipvsadm: AUTO DAEMON IFACE SYNCID) and of the Red Hat family
+# (/etc/sysconfig/ipvsadm-config: IPVS_SAVE_ON_STOP). /etc/default/evs-ipvsadm
+# comes last and so has the last word.
+set -eu
+
+# The ipvsadm beside this script, whatever the name means elsewhere.
+here=$(dirname "$(readlink -f "$0")")
+PATH=$here/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+
+die() {
+	echo "ipvsadm-service: $*" >&2
+	exit 1
+}
+
+note() { echo "ipvsadm-service: $*" >&2; }
+
+# settings reads the files there are over the defaults of the two families.
+settings() {
+	AUTO=false
+	IPVSADM_RULES=/etc/ipvsadm.rules
+	if [ -d /etc/sysconfig ] && [ ! -e /etc/ipvsadm.rules ] && [ ! -e /etc/debian_version ]; then
+		# There, who enables the unit wants the rules.
+		AUTO=true
+		IPVSADM_RULES=/etc/sysconfig/ipvsadm
+	fi
+	DAEMON=none IFACE=eth0 SYNCID=0 IPVS_SAVE_ON_STOP=no
+	for file in /etc/default/ipvsadm /etc/sysconfig/ipvsadm-config /etc/default/evs-ipvsadm; do
+		if [ -r "$file" ]; then
+			set +eu
+			# shellcheck source=/dev/null
+			. "$file"
+			set -eu
+		fi
+	done
+	# A link to the rules stays a link when they are saved.
+	rules=$(readlink -m "$IPVSADM_RULES")
+
+	# The sides of the synchronisation that this director takes.
+	case $DAEMON in
+	master | backup) roles=$DAEMON ;;
+	both) roles="master backup" ;;
+	none | "") roles= ;;
+	*) die "DAEMON is $DAEMON, which is none of none, master, backup and both" ;;
+	esac
+}
+
+auto() { [ "$AUTO" = true ]; }
+
+# load fails when a line was refused, though the other lines are in force:
+# ipvsadm-restore has the exit code of its last line only.
+load() {
+	[ -r "$rules" ] || die "there are no rules to load: $rules cannot be read"
+	complaints=$(ipvsadm-restore <"$rules" 2>&1) || complaints=${complaints:-the last line failed}
+	[ -z "$complaints" ] || die "not all of $rules could be loaded:
+$complaints"
+}
+
+# save never leaves the rules file without the rules: it is replaced when the
+# new one is whole, and not by nothing. What it held is kept beside it, because
+# a file written by hand may say more than a table can be saved as.
+save() {
+	aside=$(mktemp "$rules.XXXXXX")
+	trap 'rm -f "$aside"' EXIT
+	{
+		echo "# Saved by ipvsadm-service."
+		ipvsadm-save -n
+	} >"$aside" || die "the table could not be read; $rules is left as it was"
+	grep -q '^-A' "$aside" || die "the table is empty; $rules is left as it was"
+	if [ -e "$rules" ]; then
+		chmod --reference="$rules" "$aside"
+		cp -p "$rules" "$rules.old"
+	else
+		chmod 0644 "$aside"
+	fi
+	sync "$aside"
+	mv -f "$aside" "$rules"
+}
+
+start() {
+	if auto; then
+		load
+	else
+		note "AUTO is not true, so no rules are loaded"
+	fi
+	for role in $roles; do
+		ipvsadm --start-daemon "$role" --mcast-interface "$IFACE" --syncid "$SYNCID" ||
+			die "the $role daemon did not start"
+	done
+}
+
+stop() {
+	for role in $roles; do
+		ipvsadm --stop-daemon "$role" || note "the $role daemon did not stop"
+	done
+	auto || return 0
+	case $IPVS_SAVE_ON_STOP in
+	# A table that could not be saved is no reason to go on serving it.
+	yes | true | 1) (save) || note "the table was not saved" ;;
+	esac
+	ipvsadm -C
+}
+
+settings
+case "${1:-}" in
+start) start ;;
+stop) stop ;;
+reload) if auto; then load; fi ;;
+load) load ;;
+save) save ;;
+flush) ipvsadm -C ;;
+status) ipvsadm -Ln ;;
+*)
+	echo "usage: ipvsadm-service start|stop|reload|load|save|flush|status" >&2
+	exit 2
+	;;
+esac
