@@ -76,16 +76,23 @@ enum svc_flags {
 	SVC_ONEPACKET = 2,
 };
 
+/* The schedulers of the data path. A row here, NAME and name of its function
+ * NAME_pick, and the header it stands in are what a new one adds in C. */
+#define SCHEDULERS(row)                                                        \
+	row(RR, rr)                                                            \
+	row(WRR, wrr)                                                          \
+	row(LC, lc)                                                            \
+	row(WLC, wlc)                                                          \
+	row(SED, sed)                                                          \
+	row(NQ, nq)                                                            \
+	row(FO, fo)                                                            \
+	row(OVF, ovf)
+
 enum scheduler {
 	SCHED_NONE, /* known to the table, not yet to the data path */
-	SCHED_RR,
-	SCHED_WRR,
-	SCHED_LC,
-	SCHED_WLC,
-	SCHED_SED,
-	SCHED_NQ,
-	SCHED_FO,
-	SCHED_OVF,
+#define NUMBER(name, function) SCHED_##name,
+	SCHEDULERS(NUMBER)
+#undef NUMBER
 };
 
 /* First unit of a version: the configuration of the service. */

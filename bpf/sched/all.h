@@ -20,25 +20,14 @@ static __always_inline bool entry_usable(const struct entry *e)
 #include "fo.h"
 #include "ovf.h"
 
-/* The list: the row of each scheduler is its function. */
-#define SCHEDULERS(row)                                                        \
-	row(RR, rr_pick)                                                       \
-	row(WRR, wrr_pick)                                                     \
-	row(LC, lc_pick)                                                       \
-	row(WLC, wlc_pick)                                                     \
-	row(SED, sed_pick)                                                     \
-	row(NQ, nq_pick)                                                       \
-	row(FO, fo_pick)                                                       \
-	row(OVF, ovf_pick)
-
 static __noinline int sched_pick(struct service *s, const struct view *v)
 {
 	if (!s || !v || !v->count)
 		return -REASON_NO_DESTINATION;
 	switch (v->version.sched) {
-#define PICK(name, pick)                                                       \
+#define PICK(name, function)                                                   \
 	case SCHED_##name:                                                     \
-		return pick(s, v);
+		return function##_pick(s, v);
 		SCHEDULERS(PICK)
 #undef PICK
 	}

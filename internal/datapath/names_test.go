@@ -67,3 +67,15 @@ func TestEveryStateHasItsNameAndATimeout(t *testing.T) {
 		t.Errorf("%d timeouts for %d in a record", len(DefaultTimeouts()), len(Settings{}.Timeout))
 	}
 }
+
+func TestEverySchedulerOfTheDataPathIsFoundByItsName(t *testing.T) {
+	rows := enum(t, "scheduler", "SCHED_")
+	if len(Schedulers) != len(rows)-1 {
+		t.Errorf("%d schedulers in C, %d in Go", len(rows)-1, len(Schedulers))
+	}
+	for i, name := range rows[1:] { // the first is none
+		if id, ok := Schedulers[strings.ToLower(name)]; !ok || int(id) != i+1 {
+			t.Errorf("scheduler %d is %s: Go has %d, %v", i+1, name, id, ok)
+		}
+	}
+}
