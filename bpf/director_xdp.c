@@ -1,38 +1,6 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /* The director's fast door, for interfaces whose driver runs XDP. */
-#include "ctx_xdp.h"
-#include "nexthop.h"
-
-/* A frame can be sent where the next hop is resolved and the interface takes
- * redirected frames; tc does the rest. */
-static __always_inline bool ctx_can_reach(CTX *ctx, const struct hop *hop)
-{
-	if (!hop->via)
-		return false;
-	/* where a frame came in by this program, one can go out */
-	return hop->ifindex == ctx_ifindex(ctx) ||
-	       bpf_map_lookup_elem(&xdp_ports, &hop->ifindex);
-}
-
-static __always_inline int ctx_send(CTX *ctx, const struct hop *hop)
-{
-	return bpf_redirect(hop->ifindex, 0);
-}
-
-/* Drops the packet; but who is owed an error gets it from tc. */
-static __always_inline int ctx_refuse(CTX *ctx, struct pkt *p, int reason)
-{
-	switch (reason) {
-	case REASON_NO_DESTINATION:
-	case REASON_NO_ROUTE:
-	case REASON_TOO_BIG:
-	case REASON_TTL_EXCEEDED:
-		count(REASON_SLOW_PATH);
-		return CTX_PASS;
-	}
-	count(reason);
-	return CTX_DROP;
-}
+#include "door_xdp.h"
 
 #include "director.h"
 
