@@ -40,6 +40,8 @@ static __always_inline void flow_reply(const struct pkt *p, struct flow *f)
 /* A packet that may begin a connection. */
 static __always_inline bool pkt_begins(const struct pkt *p)
 {
+	if (p->quote)
+		return false;
 	return p->proto == IPPROTO_UDP ||
 	       (p->tcp_flags & (TCP_SYN | TCP_RST)) == TCP_SYN;
 }
@@ -180,8 +182,10 @@ static __always_inline int conn_forward(CTX *ctx, struct pkt *p, struct conn_ref
 		if (rc)
 			return rc;
 	}
-	conn_step(ref, p, reply, now, set);
-	stats_packet(dst, reply, p->len);
+	if (!p->quote)
+		conn_step(ref, p, reply, now, set);
+	if (!p->quote || !reply)
+		stats_packet(dst, reply, p->len);
 	if (life_method(ref->life) == METHOD_LOCAL)
 		return LEAVE;
 	if (!packet_rewrite(ctx, p, ref, reply))
@@ -254,13 +258,22 @@ static __always_inline int packet_direct(CTX *ctx, struct pkt *p, __u8 interest,
 	return conn_forward(ctx, p, &ref, reply, now, set, verdict);
 }
 
+/* What addresses and ports a packet is looked up by: its own, or those of the
+ * packet that it is an ICMP error about. */
+static __always_inline bool pkt_parse(CTX *ctx, struct pkt *p)
+{
+	if (!pkt_parse_l3(ctx, p))
+		return false;
+	return p->proto != IPPROTO_ICMP || (!p->fragment && pkt_parse_quote(ctx, p));
+}
+
 static __always_inline int director(CTX *ctx)
 {
 	struct pkt p = {};
 	int verdict = CTX_PASS, rc;
 	__u8 interest;
 
-	if (!pkt_parse_l3(ctx, &p))
+	if (!pkt_parse(ctx, &p))
 		return CTX_PASS;
 	interest = filter_look(&p);
 	if (!interest)
@@ -269,7 +282,7 @@ static __always_inline int director(CTX *ctx)
 		count(REASON_FRAGMENT);
 		return CTX_PASS;
 	}
-	if (!pkt_parse_l4(ctx, &p)) {
+	if (!p.quote && !pkt_parse_l4(ctx, &p)) {
 		count(REASON_MALFORMED);
 		return CTX_PASS;
 	}

@@ -8,24 +8,7 @@
 #pragma once
 
 #include "csum.h"
-#include "pkt.h"
-
-enum icmp_types {
-	ICMP_DEST_UNREACH = 3,
-	ICMP_TIME_EXCEEDED = 11,
-	/* codes of the first */
-	ICMP_HOST_UNREACH = 1,
-	ICMP_PORT_UNREACH = 3,
-	ICMP_FRAG_NEEDED = 4,
-};
-
-struct icmphdr {
-	__u8 type;
-	__u8 code;
-	__u16 checksum;
-	__u16 unused;
-	__u16 mtu;
-};
+#include "quote.h"
 
 #define ICMP_DATAGRAM 576
 #define ICMP_HEADERS (sizeof(struct iphdr) + sizeof(struct icmphdr))

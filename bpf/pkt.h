@@ -8,7 +8,8 @@
 struct pkt {
 	__u32 saddr, daddr;
 	__u16 sport, dport;
-	__u16 l4;  /* offset of the transport header */
+	__u16 l4;    /* offset of the transport header */
+	__u16 quote; /* of an ICMP error: offset of the packet it quotes, else 0 */
 	__u16 len; /* of the IP packet, bytes */
 	__u16 mtu; /* what it was too big for */
 	__u8 proto;
@@ -44,7 +45,7 @@ static __always_inline bool pkt_parse_l3(CTX *ctx, struct pkt *p)
 	p->l4 = L3_OFFSET + ip->ihl * 4;
 	p->fragment = ip->frag_off & bpf_htons(0x3fff);
 	p->whole = ip->frag_off & bpf_htons(0x4000);
-	return p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP;
+	return p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP || p->proto == IPPROTO_ICMP;
 }
 
 /* Reads the transport header. False: it is not all there. */

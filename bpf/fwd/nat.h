@@ -7,7 +7,7 @@
 #pragma once
 
 #include "../csum.h"
-#include "../pkt.h"
+#include "../quote.h"
 
 struct translation {
 	__u32 addr;
@@ -26,6 +26,36 @@ static __always_inline void ip_translate(struct iphdr *ip, const struct translat
 	ip->check = csum_apply(ip->check, diff + csum_diff16(bpf_htons(0x0100), 0));
 }
 
+/*
+ * Translates what an ICMP error quotes: there it is the other end. The quoted
+ * header's checksum makes up for its address, so only the port changes the sum
+ * of the whole. The quoted transport checksum stays: often it is not all there.
+ */
+static __always_inline bool quote_translate(CTX *ctx, const struct pkt *p,
+					    const struct translation *t)
+{
+	struct iphdr *ip = ctx_header(ctx, p->quote, sizeof(*ip));
+	struct icmphdr *icmp;
+	__u32 *addr;
+	__u16 *port, old;
+
+	if (!ip)
+		return false;
+	addr = t->source ? &ip->daddr : &ip->saddr;
+	ip->check = csum_apply(ip->check, csum_diff32(*addr, t->addr));
+	*addr = t->addr;
+	port = ctx_header(ctx, p->l4 + (t->source ? 2 : 0), sizeof(*port));
+	if (!port)
+		return false;
+	old = *port;
+	*port = t->port;
+	icmp = ctx_header(ctx, p->quote - sizeof(*icmp), sizeof(*icmp));
+	if (!icmp)
+		return false;
+	icmp->checksum = csum_apply(icmp->checksum, csum_diff16(old, t->port));
+	return true;
+}
+
 /* Translates the packet in place. False: it could not be written. */
 static __always_inline bool nat_translate(CTX *ctx, const struct pkt *p,
 					  const struct translation *t)
@@ -40,6 +70,8 @@ static __always_inline bool nat_translate(CTX *ctx, const struct pkt *p,
 	if (!ip)
 		return false;
 	ip_translate(ip, t);
+	if (p->quote)
+		return quote_translate(ctx, p, t);
 	port = ctx_header(ctx, p->l4 + (t->source ? 0 : 2), sizeof(*port));
 	if (!port)
 		return false;

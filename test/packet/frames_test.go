@@ -17,19 +17,24 @@ const (
 	optionsSet = "the data path neither writes into IP options nor refuses source routes yet"
 	noChecksum = "a UDP packet without a checksum stays without one; the kernel gives it one"
 	cutting    = "the data path does not fragment yet"
+	badError   = "an ICMP error with a wrong checksum is passed on as wrong, the kernel drops it"
+	inTunnel   = "ICMP errors from inside a tunnel are left to the host yet"
 )
 
 // leftOut are the steps, by recording and number, that are not played.
 var leftOut = map[string]map[int]string{
-	"nat4-udp":       {4: noChecksum, 5: noChecksum},
-	"ip-options-nat": {3: optionsSet, 4: optionsSet, 6: optionsSet},
-	"ip-options-dr":  {3: optionsSet, 4: optionsSet, 6: optionsSet},
-	"dr-v4":          {16: optionsSet},
-	"ipip-v4":        {16: optionsSet},
-	"gre-v4":         {16: optionsSet},
-	"gue-v4":         {16: optionsSet},
-	"toobig-dr-v4":   {17: cutting},
-	"toobig-ipip-v4": {12: cutting, 17: cutting},
+	"nat4-udp":        {4: noChecksum, 5: noChecksum},
+	"ip-options-nat":  {3: optionsSet, 4: optionsSet, 6: optionsSet},
+	"ip-options-dr":   {3: optionsSet, 4: optionsSet, 6: optionsSet},
+	"dr-v4":           {16: optionsSet},
+	"ipip-v4":         {16: optionsSet},
+	"gre-v4":          {16: optionsSet},
+	"gue-v4":          {16: optionsSet},
+	"icmp-nat-tcp-v4": {34: badError},
+	"icmp-ipip-v4":    {10: inTunnel, 11: inTunnel, 12: inTunnel, 13: inTunnel, 15: inTunnel},
+	"icmp-gue-v4":     {10: inTunnel, 11: inTunnel, 12: inTunnel, 13: inTunnel, 15: inTunnel},
+	"toobig-dr-v4":    {17: cutting},
+	"toobig-ipip-v4":  {12: cutting, 17: cutting},
 }
 
 // patience is how long a frame may take on a busy machine, quiet how long
