@@ -257,7 +257,7 @@ enum reason {
 	REASON_TOO_BIG,		    /* for the way it would take, and not to be cut */
 	REASON_NO_ROUTE,
 	REASON_FORWARDING_DISABLED, /* ip_forward or the interface's forwarding is off */
-	REASON_MALFORMED,	    /* header shorter than it says */
+	REASON_MALFORMED,	    /* not as long as it says */
 	REASON_FRAGMENT,	    /* left to the kernel */
 	REASON_REWRITE_FAILED,
 	REASON_COUNT,

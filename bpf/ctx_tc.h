@@ -37,6 +37,17 @@ static __always_inline void *ctx_header(CTX *ctx, __u32 offset, __u32 size)
 	return ctx_linear(ctx, offset, size);
 }
 
+static __always_inline bool ctx_holds(CTX *ctx, __u32 bytes)
+{
+	return bytes <= ctx->len;
+}
+
+/* Counts a packet that is left to the kernel. */
+static __always_inline void ctx_count_left(enum reason reason)
+{
+	count(reason);
+}
+
 static __always_inline __u32 ctx_ifindex(CTX *ctx)
 {
 	return ctx->ifindex;
@@ -79,4 +90,9 @@ static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes)
 static __always_inline bool ctx_is_cut_later(CTX *ctx)
 {
 	return ctx->gso_size;
+}
+
+static __always_inline __u32 ctx_super_len(CTX *ctx)
+{
+	return ctx->gso_size ? ctx->len - sizeof(struct ethhdr) : 0;
 }

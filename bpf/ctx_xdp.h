@@ -22,6 +22,17 @@ static __always_inline void *ctx_header(CTX *ctx, __u32 offset, __u32 size)
 	return p + size > end ? NULL : p;
 }
 
+/* Whether the frame has so many bytes; a large one has them in several pieces. */
+static __always_inline bool ctx_holds(CTX *ctx, __u32 bytes)
+{
+	return bytes <= ctx->data_end - ctx->data || bytes <= bpf_xdp_get_buff_len(ctx);
+}
+
+/* Packets left to the kernel come by tc, which counts them. */
+static __always_inline void ctx_count_left(enum reason reason)
+{
+}
+
 static __always_inline __u32 ctx_ifindex(CTX *ctx)
 {
 	return ctx->ingress_ifindex;
@@ -68,4 +79,9 @@ static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes)
 static __always_inline bool ctx_is_cut_later(CTX *ctx)
 {
 	return false;
+}
+
+static __always_inline __u32 ctx_super_len(CTX *ctx)
+{
+	return 0;
 }

@@ -79,7 +79,7 @@ static __noinline int conn_make(const struct pkt *p, __u32 now)
 	if (!s || !set)
 		return LEAVE;
 	if (!pkt_begins(p)) {
-		count(REASON_NOT_A_START);
+		ctx_count_left(REASON_NOT_A_START);
 		return LEAVE;
 	}
 	rc = service_pick(s, &e);
@@ -279,11 +279,11 @@ static __always_inline int director(CTX *ctx)
 	if (!interest)
 		return CTX_PASS;
 	if (p.fragment) {
-		count(REASON_FRAGMENT);
+		ctx_count_left(REASON_FRAGMENT);
 		return CTX_PASS;
 	}
-	if (!p.quote && !pkt_parse_l4(ctx, &p)) {
-		count(REASON_MALFORMED);
+	if (!pkt_is_whole(ctx, &p) || (!p.quote && !pkt_parse_l4(ctx, &p))) {
+		ctx_count_left(REASON_MALFORMED);
 		return CTX_PASS;
 	}
 	rc = packet_direct(ctx, &p, interest, &verdict);

@@ -10,7 +10,7 @@ struct pkt {
 	__u16 sport, dport;
 	__u16 l4;    /* offset of the transport header */
 	__u16 quote; /* of an ICMP error: offset of the packet it quotes, else 0 */
-	__u16 len; /* of the IP packet, bytes */
+	__u32 len; /* of the IP packet, bytes */
 	__u16 mtu; /* what it was too big for */
 	__u8 proto;
 	__u8 ttl;
@@ -42,10 +42,19 @@ static __always_inline bool pkt_parse_l3(CTX *ctx, struct pkt *p)
 	p->proto = ip->protocol;
 	p->ttl = ip->ttl;
 	p->len = bpf_ntohs(ip->tot_len);
+	if (!p->len) /* of a super-packet larger than the field holds */
+		p->len = ctx_super_len(ctx);
 	p->l4 = L3_OFFSET + ip->ihl * 4;
 	p->fragment = ip->frag_off & bpf_htons(0x3fff);
 	p->whole = ip->frag_off & bpf_htons(0x4000);
 	return p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP || p->proto == IPPROTO_ICMP;
+}
+
+/* Whether the packet is as long as it says, and that is enough for a header; one
+ * that is not, the kernel drops. */
+static __always_inline bool pkt_is_whole(CTX *ctx, const struct pkt *p)
+{
+	return ctx_holds(ctx, L3_OFFSET + p->len) && L3_OFFSET + p->len >= p->l4;
 }
 
 /* Reads the transport header. False: it is not all there. */

@@ -223,9 +223,20 @@ func (a attacher) dropStale(present []facts) error {
 		if known[e.Name()] || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		if err := dropLink(a.linkPath(e.Name())); err != nil {
+		if err := errors.Join(a.forgetPort(e.Name()), dropLink(a.linkPath(e.Name()))); err != nil {
 			return fmt.Errorf("stale link %s: %w", e.Name(), err)
 		}
 	}
 	return nil
+}
+
+// forgetPort takes the interface of a stale XDP link out of those that frames
+// are redirected to: another may get its number.
+func (a attacher) forgetPort(pin string) error {
+	number, ok := strings.CutPrefix(pin, xdpDoor.name+"-")
+	ifindex, err := strconv.Atoi(number)
+	if !ok || err != nil {
+		return nil
+	}
+	return a.setXDP(facts{Index: ifindex, Name: pin}, false)
 }

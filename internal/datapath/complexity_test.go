@@ -14,7 +14,7 @@ func TestTheVerifierIsFarFromItsLimit(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("loading programs into the kernel needs root")
 	}
-	const enough = 125_000
+	const enough = 200_000
 	specs, err := loadSpecs(250, Sizes{Conns: 1, Dsts: 1})
 	if err != nil {
 		t.Fatal(err)

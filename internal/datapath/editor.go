@@ -90,7 +90,7 @@ func (e *Editor) Edit(ctx context.Context, change func(*Table) error) error {
 func (e *Editor) EditExisting(ctx context.Context, change func(*Table) error) error {
 	return e.locked(ctx, func(p place) error {
 		if !exists(p.table()) {
-			return ErrNoTable
+			return errors.Join(ErrNoTable, removePins(p.dir)) // the lock made it
 		}
 		return e.change(p, change)
 	})

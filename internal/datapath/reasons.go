@@ -31,7 +31,7 @@ var Reasons = []Reason{
 	{"too_big", "packets refused: larger than the way to the server takes, and not to be cut"},
 	{"no_route", "packets dropped: no route to the server or client"},
 	{"forwarding_disabled", "packets dropped: forwarding is off; run `evs director setup`"},
-	{"malformed", "packets left to the kernel: transport header cut short"},
+	{"malformed", "packets left to the kernel: not as long as they say"},
 	{"fragment", "fragments left to the kernel"},
 	{"rewrite_failed", "packets dropped: could not be written"},
 }
