@@ -51,8 +51,8 @@ test: root deps build ## run every test, one package after the other (root)
 		|| { echo "make test: FAILED, see above"; exit 1; }; \
 	echo "all tests passed in $$((SECONDS - start)) s"
 
-bench: root deps build ## measure the data path (root)
-	$(GO) run ./bench
+bench: root deps build ## measure the data path, in three to five minutes, and check the bars (root)
+	$(GO) run ./bench -check
 
 demo: root deps build ## show a load balancer at work, from nothing, in two minutes (root)
 	@scripts/demo.sh
