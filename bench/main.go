@@ -72,7 +72,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(usage)
 	flows := f.String("flows", "1,10000,1000000", "numbers of flows to measure with")
-	methods := f.String("methods", string(packet.Masq), "forwarding methods to measure: masq, route")
+	methods := f.String("methods", string(packet.Masq)+","+string(packet.Route), "forwarding methods to measure: masq, route")
 	f.IntVar(&o.rounds, "rounds", 7, "interleaved rounds; at least 5 for figures to publish")
 	f.DurationVar(&o.round, "round", 200*time.Millisecond, "about how long a target runs in a round")
 	f.IntVar(&o.cpu, "cpu", runtime.NumCPU()-1, "processor to measure on")

