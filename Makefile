@@ -20,7 +20,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-generate build generate check-generated lint test bench demo fuzz man packages clean root
+.PHONY: help deps deps-generate build generate check-generated lint test test-kernels bench demo fuzz man packages clean root
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ test: root deps build ## run every test, one package after the other (root)
 	$(GO) test -count=1 -p 1 -timeout $(TEST_TIMEOUT) ./... \
 		|| { echo "make test: FAILED, see above"; exit 1; }; \
 	echo "all tests passed in $$((SECONDS - start)) s"
+
+test-kernels: build ## load and balance on the oldest kernel EVS runs on, emulated (Debian)
+	@scripts/deps.sh kernels
+	@scripts/kernels.sh bin/evs
 
 bench: root deps build ## measure the data path, in three to five minutes, and check the bars (root)
 	$(GO) run ./bench -check

@@ -263,8 +263,10 @@ enum reason {
 	REASON_COUNT,
 };
 
+#define REASON_MASK 31 /* an index under it is in bounds without a branch */
+
 struct counters {
-	__u64 count[REASON_COUNT];
+	__u64 count[REASON_MASK + 1];
 };
 
 /* How an interface is attached where that differs from the namespace's mode. */
@@ -280,6 +282,7 @@ struct clock {
 	__u64 nanoseconds;
 };
 
+_Static_assert(REASON_COUNT <= REASON_MASK, "counters");
 _Static_assert(sizeof(struct svc_key) == 24, "svc_key");
 _Static_assert(sizeof(struct service) == 128, "service");
 _Static_assert(sizeof(union unit) == 32, "unit");

@@ -54,8 +54,10 @@ static __always_inline __u32 icmp_sum(CTX *ctx, __u32 offset, __u32 len)
 			break;
 		if (left > ICMP_CHUNK)
 			left = ICMP_CHUNK;
-		KEEP_VALUE(left); /* the verifier has to see its bounds here */
-		if (left == 0 || left > ICMP_CHUNK || bpf_skb_load_bytes(ctx, offset + i * ICMP_CHUNK, chunk, left))
+		left--; /* 1 to ICMP_CHUNK, said so that the verifier sees it */
+		KEEP_VALUE(left);
+		left = (left & (ICMP_CHUNK - 1)) + 1;
+		if (bpf_skb_load_bytes(ctx, offset + i * ICMP_CHUNK, chunk, left))
 			break;
 		sum = bpf_csum_diff(NULL, 0, chunk, sizeof(chunk), sum);
 	}

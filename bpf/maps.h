@@ -82,6 +82,6 @@ static __always_inline void count(enum reason reason)
 	__u32 zero = 0;
 	struct counters *c = bpf_map_lookup_elem(&counters_map, &zero);
 
-	if (c && reason < REASON_COUNT)
-		c->count[reason]++;
+	if (c)
+		c->count[reason & REASON_MASK]++;
 }

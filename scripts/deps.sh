@@ -3,6 +3,7 @@
 #
 #   deps.sh run        what the tests and the demo run
 #   deps.sh generate   what compiles the eBPF programs
+#   deps.sh kernels    what boots other kernels
 #
 # Asks the package manager for nothing when nothing is missing.
 set -euo pipefail
@@ -27,6 +28,12 @@ llvm-strip-19                     llvm-19
 /usr/include/linux/bpf.h          linux-libc-dev
 '
 
+needs_kernels='
+qemu-system-x86_64  qemu-system-x86
+busybox             busybox-static
+cpio                cpio
+'
+
 die() {
 	echo "deps: $*" >&2
 	exit 1
@@ -35,7 +42,8 @@ die() {
 case "${1:-}" in
 run) needs=$needs_run ;;
 generate) needs=$needs_generate ;;
-*) die "usage: deps.sh run|generate" ;;
+kernels) needs=$needs_kernels ;;
+*) die "usage: deps.sh run|generate|kernels" ;;
 esac
 
 # Root's tools are in sbin, which a plain user's PATH leaves out.

@@ -95,7 +95,7 @@ const (
 
 type controlCounters struct {
 	_     structs.HostLayout
-	Count [16]uint64
+	Count [32]uint64
 }
 
 type controlDst struct {
