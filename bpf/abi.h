@@ -258,7 +258,7 @@ enum reason {
 	REASON_NO_ROUTE,
 	REASON_FORWARDING_DISABLED, /* ip_forward or the interface's forwarding is off */
 	REASON_MALFORMED,	    /* not as long as it says */
-	REASON_FRAGMENT,	    /* left to the kernel */
+	REASON_FRAGMENT,	    /* came before the first of its packet: left to the kernel */
 	REASON_REWRITE_FAILED,
 	REASON_COUNT,
 };

@@ -8,6 +8,7 @@
 
 #include "birth.h"
 #include "filter.h"
+#include "frag.h"
 #include "fwd/direct.h"
 #include "fwd/nat.h"
 #include "fwd/tunnel.h"
@@ -40,7 +41,7 @@ static __always_inline void flow_reply(const struct pkt *p, struct flow *f)
 /* A packet that may begin a connection. */
 static __always_inline bool pkt_begins(const struct pkt *p)
 {
-	if (p->quote)
+	if (p->quote || p->later)
 		return false;
 	return p->proto == IPPROTO_UDP ||
 	       (p->tcp_flags & (TCP_SYN | TCP_RST)) == TCP_SYN;
@@ -182,7 +183,7 @@ static __always_inline int conn_forward(CTX *ctx, struct pkt *p, struct conn_ref
 		if (rc)
 			return rc;
 	}
-	if (!p->quote)
+	if (!p->quote && !p->later)
 		conn_step(ref, p, reply, now, set);
 	if (!p->quote || !reply)
 		stats_packet(dst, reply, p->len);
@@ -278,14 +279,16 @@ static __always_inline int director(CTX *ctx)
 	interest = filter_look(&p);
 	if (!interest)
 		return CTX_PASS;
-	if (p.fragment) {
+	if (p.later && !frag_find(&p)) {
 		ctx_count_left(REASON_FRAGMENT);
 		return CTX_PASS;
 	}
-	if (!pkt_is_whole(ctx, &p) || (!p.quote && !pkt_parse_l4(ctx, &p))) {
+	if (!pkt_is_whole(ctx, &p) || (!p.quote && !p.later && !pkt_parse_l4(ctx, &p))) {
 		ctx_count_left(REASON_MALFORMED);
 		return CTX_PASS;
 	}
+	if (p.fragment && !p.later)
+		frag_note(&p);
 	rc = packet_direct(ctx, &p, interest, &verdict);
 	if (rc == REASON_SLOW_PATH)
 		count(REASON_SLOW_PATH);

@@ -37,7 +37,8 @@ __noinline int ctx_refuse(CTX *ctx, struct pkt *p, int reason)
 	/* like the kernel, which takes a hop off before it looks at the size */
 	if (reason == REASON_TOO_BIG && (!p->whole || !ttl_decrement(ctx)))
 		return CTX_DROP;
-	if (!type || p->quote || !icmp_allowed() || /* no error about an error */
+	if (!type || p->quote || p->later || /* not about an error, nor a later fragment */
+	    !icmp_allowed() ||
 	    way_ask(ctx, p, p->daddr, p->saddr, &w) ||
 	    !icmp_make(ctx, p, type, icmp_code(reason)))
 		return CTX_DROP;

@@ -15,7 +15,9 @@ struct pkt {
 	__u8 proto;
 	__u8 ttl;
 	__u8 tcp_flags;
-	bool fragment;
+	__u16 id;      /* network order; of fragments */
+	bool fragment; /* the first or a later one */
+	bool later;    /* a fragment without transport header */
 	bool whole; /* must not be cut: DF */
 };
 
@@ -45,7 +47,9 @@ static __always_inline bool pkt_parse_l3(CTX *ctx, struct pkt *p)
 	if (!p->len) /* of a super-packet larger than the field holds */
 		p->len = ctx_super_len(ctx);
 	p->l4 = L3_OFFSET + ip->ihl * 4;
+	p->id = ip->id;
 	p->fragment = ip->frag_off & bpf_htons(0x3fff);
+	p->later = ip->frag_off & bpf_htons(0x1fff);
 	p->whole = ip->frag_off & bpf_htons(0x4000);
 	return p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP || p->proto == IPPROTO_ICMP;
 }

@@ -41,7 +41,12 @@ func stage(t *testing.T, flows int) harness.Stage {
 
 func open(t *testing.T, s harness.Stage) *Target {
 	t.Helper()
-	target, err := New("EVS", packet.Masq, s)
+	return openBy(t, s, packet.Masq)
+}
+
+func openBy(t *testing.T, s harness.Stage, m packet.Method) *Target {
+	t.Helper()
+	target, err := New("EVS", m, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,8 +109,13 @@ func TestATableHoldsAsManyConnectionsAsItWasMadeFor(t *testing.T) {
 	}
 }
 
-func TestWhatTheDataPathDoesNotForwardIsRefused(t *testing.T) {
-	if _, err := New("EVS", packet.Route, stage(t, 1)); err == nil {
-		t.Error("direct routing gave no error")
+func TestDirectRoutingSendsTheFrameToTheServerAsItIs(t *testing.T) {
+	s := stage(t, 1000)
+	target := openBy(t, s, packet.Route)
+	if err := target.Prepare(1000); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Harness.Verify(target, packet.Route, []packet.Kind{packet.ACK}, 1000); err != nil {
+		t.Error(err)
 	}
 }

@@ -72,6 +72,8 @@ static __always_inline bool nat_translate(CTX *ctx, const struct pkt *p,
 	ip_translate(ip, t);
 	if (p->quote)
 		return quote_translate(ctx, p, t);
+	if (p->later)
+		return true;
 	port = ctx_header(ctx, p->l4 + (t->source ? 0 : 2), sizeof(*port));
 	if (!port)
 		return false;

@@ -23,6 +23,7 @@ const (
 	tcMapDsts          = "dsts"
 	tcMapEstimators    = "estimators"
 	tcMapFilterMap     = "filter_map"
+	tcMapFragments     = "fragments"
 	tcMapIcmpQuotas    = "icmp_quotas"
 	tcMapNexthops      = "nexthops"
 	tcMapOverflowHints = "overflow_hints"
@@ -99,6 +100,7 @@ type tcMapSpecs struct {
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
+	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.MapSpec `ebpf:"icmp_quotas"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
@@ -151,6 +153,7 @@ type tcMaps struct {
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
+	Fragments     *ebpf.Map `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.Map `ebpf:"icmp_quotas"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
@@ -172,6 +175,7 @@ func (m *tcMaps) Close() error {
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
+		m.Fragments,
 		m.IcmpQuotas,
 		m.Nexthops,
 		m.OverflowHints,

@@ -23,6 +23,7 @@ const (
 	xdpMapDsts          = "dsts"
 	xdpMapEstimators    = "estimators"
 	xdpMapFilterMap     = "filter_map"
+	xdpMapFragments     = "fragments"
 	xdpMapNexthops      = "nexthops"
 	xdpMapOverflowHints = "overflow_hints"
 	xdpMapServiceIndex  = "service_index"
@@ -98,6 +99,7 @@ type xdpMapSpecs struct {
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
+	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -149,6 +151,7 @@ type xdpMaps struct {
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
+	Fragments     *ebpf.Map `ebpf:"fragments"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -169,6 +172,7 @@ func (m *xdpMaps) Close() error {
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
+		m.Fragments,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,

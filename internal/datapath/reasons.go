@@ -32,7 +32,7 @@ var Reasons = []Reason{
 	{"no_route", "packets dropped: no route to the server or client"},
 	{"forwarding_disabled", "packets dropped: forwarding is off; run `evs director setup`"},
 	{"malformed", "packets left to the kernel: not as long as they say"},
-	{"fragment", "fragments left to the kernel"},
+	{"fragment", "fragments left to the kernel: they came before the first of their packet"},
 	{"rewrite_failed", "packets dropped: could not be written"},
 }
 

@@ -70,6 +70,12 @@ func TestAUDPServiceAnswersFromTheVIP(t *testing.T) {
 		ipvsadm -a -u 203.0.113.10:5000 -r 192.0.2.3:7 -m`)
 	// A connected socket takes answers from the VIP alone.
 	wantShares(t, load(t, l, "udp://"+vip+":5000", 200, 10), 200, 1, 1)
+	echoed(t, l, "who")
+}
+
+// echoed sends a datagram to port 5000 of the VIP and checks what comes back.
+func echoed(t *testing.T, l *lab.Lab, text string) {
+	t.Helper()
 	inside(t, l.Namespace(lab.ClientNode(1)), func() error {
 		c, err := net.ListenUDP("udp4", nil) // takes answers from anybody
 		if err != nil {
@@ -77,22 +83,34 @@ func TestAUDPServiceAnswersFromTheVIP(t *testing.T) {
 		}
 		defer c.Close()
 		to := &net.UDPAddr{IP: net.ParseIP(vip), Port: 5000}
-		if _, err := c.WriteTo([]byte("who"), to); err != nil {
+		if _, err := c.WriteTo([]byte(text), to); err != nil {
 			return err
 		}
 		if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 			return err
 		}
-		answer := make([]byte, 100)
+		answer := make([]byte, 64<<10)
 		n, from, err := c.ReadFrom(answer)
 		if err != nil {
 			return err
 		}
-		if from.String() != to.String() || !strings.HasSuffix(string(answer[:n]), ": who") {
-			t.Errorf("%q came from %s, not from %s", answer[:n], from, to)
+		if from.String() != to.String() || !strings.HasSuffix(string(answer[:n]), ": "+text) {
+			t.Errorf("%d bytes came from %s, not %d from %s", n, from, len(text), to)
 		}
 		return nil
 	})
+}
+
+func TestADatagramInFragmentsGoesThereAndBackWhole(t *testing.T) {
+	l := up(t, "frag", 2)
+	run(t, director(l), `
+		ipvsadm -A -u 203.0.113.10:5000 -s rr
+		ipvsadm -a -u 203.0.113.10:5000 -r 192.0.2.2:7 -m
+		ipvsadm -a -u 203.0.113.10:5000 -r 192.0.2.3:7 -m`)
+	letters := strings.Repeat("abcdefghijklmnopqrstuvwxyz", 1500)
+	for _, size := range []int{1473, 3000, 9001, 39_000} {
+		echoed(t, l, letters[:size])
+	}
 }
 
 // bulk is how much goes each way, and seed what it consists of.

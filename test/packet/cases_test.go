@@ -131,8 +131,8 @@ var cases = []struct {
 		sent("tcp", "S"),
 		{pkt: bed.Packet{From: "server", Proto: "tcp", Src: server, Sport: 8080, Dport: 4001, Flags: "SA"}, want: leave},
 	}},
-	{"the first fragment is left to the kernel", []step{sent("tcp", "S").changed(word(6, 0x2000)).but(leave, "fragment")}},
-	{"a later fragment is left to the kernel", []step{sent("udp", "").changed(word(6, 0x0010)).but(leave, "fragment")}},
+	{"the first fragment is translated like a whole packet", []step{sent("tcp", "S").changed(word(6, 0x2000)).but(send, "new_connection")}},
+	{"a later fragment that comes first is left to the kernel", []step{sent("udp", "").changed(word(6, 0x0010)).but(leave, "fragment")}},
 	{"what arrives with its last hop used up is refused", []step{
 		{pkt: bed.Packet{Proto: "udp", Sport: 4000, Dst: vip, Dport: 80, TTL: 1}, want: refuse, counts: "ttl_exceeded"},
 	}},

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * Fragments. Only the first has ports; it leaves them here for the others of
+ * its packet, which so go the same way, each as it comes, and are put together
+ * at the far end. The kernel waits until it has them all; who holds the packet
+ * in the end sees no difference. A fragment that overtakes the first is left to
+ * the kernel.
+ */
+#pragma once
+
+#include "pkt.h"
+
+#define FRAGMENTED_PACKETS 16384
+#define FRAGMENT_SECONDS 30 /* as long as Linux waits for the rest (ipfrag_time) */
+
+/* What the fragments of a packet have in common (RFC 791). */
+struct frag_key {
+	__u32 saddr, daddr;
+	__u16 id;
+	__u8 proto;
+	__u8 pad;
+};
+
+struct frag_ports {
+	__u16 sport, dport;
+	__u32 stamp; /* jiffies */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FRAGMENTED_PACKETS);
+	__type(key, struct frag_key);
+	__type(value, struct frag_ports);
+} fragments SEC(".maps");
+
+static __always_inline struct frag_key frag_key(const struct pkt *p)
+{
+	struct frag_key key = {
+		.saddr = p->saddr, .daddr = p->daddr, .id = p->id, .proto = p->proto,
+	};
+
+	return key;
+}
+
+/* Notes the ports of a first fragment. This and the next are functions of their
+ * own for the verifier's sake. */
+__noinline int frag_note(const struct pkt *p)
+{
+	struct frag_ports ports = {.stamp = now_jiffies()};
+	struct frag_key key;
+
+	if (!p)
+		return 0;
+	key = frag_key(p);
+	ports.sport = p->sport;
+	ports.dport = p->dport;
+	return bpf_map_update_elem(&fragments, &key, &ports, BPF_ANY);
+}
+
+/* Finds the ports of a later fragment: 1, or 0 if the first has not come by. */
+__noinline int frag_find(struct pkt *p)
+{
+	struct frag_ports *ports;
+	struct frag_key key;
+
+	if (!p)
+		return 0;
+	key = frag_key(p);
+	ports = bpf_map_lookup_elem(&fragments, &key);
+	if (!ports || now_jiffies() - ports->stamp > FRAGMENT_SECONDS * conf_hz)
+		return 0;
+	p->sport = ports->sport;
+	p->dport = ports->dport;
+	return 1;
+}
