@@ -12,7 +12,7 @@ import (
 func directorVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "director",
-		Short: "Prepare this host as a director",
+		Short: "prepare this host as a director",
 	}
 	cmd.AddCommand(directorSetup(), directorTeardown())
 	return cmd
@@ -22,7 +22,7 @@ func directorSetup() *cobra.Command {
 	var o hostnet.Options
 	cmd := &cobra.Command{
 		Use:   "setup [--dry-run] [INTERFACE...]",
-		Short: "Put the kernel settings in order for forwarding between the interfaces",
+		Short: "put the kernel settings in order for forwarding between the interfaces",
 		Long: `Put the kernel settings in order for forwarding between the interfaces named, or
 between all but loopback and those yet to come. What is changed is recorded, so
 that teardown can restore it. Every change is printed as a command. (The kernel
@@ -52,7 +52,7 @@ func directorTeardown() *cobra.Command {
 	var o hostnet.Options
 	cmd := &cobra.Command{
 		Use:   "teardown [--dry-run]",
-		Short: "Restore the kernel settings that setup changed",
+		Short: "restore the kernel settings that setup changed",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			report, err := hostnet.Teardown(cmd.Context(), o)

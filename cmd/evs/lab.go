@@ -16,7 +16,7 @@ import (
 func labVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lab",
-		Short: "Clusters of network namespaces to try things on",
+		Short: "clusters of network namespaces to try things on",
 		Long: `A lab is a small network of network namespaces on this machine:
 
     client1 … clientN ── router ── director ── server1 … serverM
@@ -54,7 +54,7 @@ func labUp() *cobra.Command {
 	var spec lab.Spec
 	cmd := &cobra.Command{
 		Use:   "up [flags]",
-		Short: "Bring a lab up and return when all its servers answer",
+		Short: "bring a lab up and return when all its servers answer",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := lab.Up(cmd.Context(), spec)
@@ -73,7 +73,7 @@ func labDown() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "down [--name NAME]",
-		Short: "Remove a lab, whole or half-built, with the processes in it",
+		Short: "remove a lab, whole or half-built, with the processes in it",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return lab.Remove(cmd.Context(), name)
@@ -86,7 +86,7 @@ func labDown() *cobra.Command {
 func labStatus() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
-		Short: "Show the labs there are",
+		Short: "show the labs there are",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			names, err := lab.Names()
@@ -113,7 +113,7 @@ func labExec() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "exec [--name NAME] NODE COMMAND...",
-		Short: "Run a command on a node",
+		Short: "run a command on a node",
 		Args:  cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := lab.Open(name)
@@ -132,7 +132,7 @@ func labRun() *cobra.Command {
 	var spec lab.Spec
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- COMMAND...",
-		Short: "Bring a lab up, run a command, take the lab down whatever happens",
+		Short: "bring a lab up, run a command, take the lab down whatever happens",
 		Long: `Bring a lab up, run a command outside of it, and take it down when the command
 ends, fails, or is interrupted. The command finds in its environment: EVS_LAB,
 EVS_BINARY, EVS_METHOD, EVS_CLIENTS, EVS_SERVERS, and the addresses VIP, DIP,
@@ -160,7 +160,7 @@ func labGet() *cobra.Command {
 	var spec lab.LoadSpec
 	cmd := &cobra.Command{
 		Use:   "get [flags] URL",
-		Short: "Make requests from a client and show who answered",
+		Short: "make requests from a client and show who answered",
 		Long: `Make requests from a client and show who answered. URL is http://ADDRESS/PATH, or
 udp://ADDRESS:7 for the echo service.`,
 		Args: cobra.ExactArgs(1),
@@ -200,7 +200,7 @@ udp://ADDRESS:7 for the echo service.`,
 func labServe() *cobra.Command {
 	return &cobra.Command{
 		Use:    "serve NAME",
-		Short:  "Be a real server",
+		Short:  "be a real server",
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
