@@ -18,7 +18,6 @@ struct way {
 	__u32 index; /* + 1 of the next hop to remember, 0 none: not resolved */
 	__u32 ifindex;
 	__u32 gateway;
-	__u32 mtu;
 };
 
 struct hop {
@@ -89,17 +88,6 @@ static __always_inline int fib_reason(long rc)
 						    : -REASON_NO_ROUTE;
 }
 
-/* How large a packet the way takes; 0 if there is none. */
-static __always_inline __u32 fib_mtu(CTX *ctx, const struct bpf_fib_lookup *asked)
-{
-	struct bpf_fib_lookup fib = *asked;
-
-	fib.tot_len = 0xffff; /* more than any way takes: the answer says what it does */
-	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_FRAG_NEEDED)
-		return 0;
-	return fib.mtu_result;
-}
-
 /*
  * Asks the routing table for the way from src to dst. Negative: the reason why
  * there is none. A function of its own, as most packets need not ask and the
@@ -118,7 +106,6 @@ __noinline int way_ask(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst, stru
 	if (!p || !w)
 		return -REASON_NO_ROUTE;
 	fib.l4_protocol = p->proto;
-	w->mtu = fib_mtu(ctx, &fib);
 	rc = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
 	w->index = 0;
 	w->ifindex = fib.ifindex;
@@ -132,6 +119,26 @@ __noinline int way_ask(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst, stru
 		return 0;
 	}
 	return fib_reason(rc);
+}
+
+/* How large a packet the way from src to dst takes; 0 if there is none. Apart
+ * from way_ask, as only packets to a server need it. */
+__noinline __u32 way_mtu(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst)
+{
+	struct bpf_fib_lookup fib = {
+		.family = AF_INET,
+		.tot_len = 0xffff, /* more than any way takes: the answer says what it does */
+		.ipv4_src = src,
+		.ipv4_dst = dst,
+		.ifindex = ctx_ifindex(ctx),
+	};
+
+	if (!p)
+		return 0;
+	fib.l4_protocol = p->proto;
+	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return 0;
+	return fib.mtu_result;
 }
 
 static __always_inline void hop_follow(struct hop *hop, const struct way *w)
@@ -174,7 +181,7 @@ static __always_inline int hop_forward(CTX *ctx, const struct pkt *p, struct dst
 	rc = way_ask(ctx, p, p->saddr, d->addr.w[0], &w);
 	d->nexthop_stamp = now;
 	d->nexthop = rc ? 0 : w.index;
-	d->mtu = rc ? 0 : w.mtu;
+	d->mtu = rc ? 0 : way_mtu(ctx, p, p->saddr, d->addr.w[0]);
 	hop_follow(hop, &w);
 	/* Once a second a packet goes by the kernel's neighbour table, which so
 	 * keeps the server's entry alive and notices when it moves. */

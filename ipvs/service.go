@@ -3,7 +3,6 @@ package ipvs
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 )
 
 // Family is the address family of a firewall-mark service, which has no
@@ -147,8 +146,8 @@ func (s Service) WithDefaults() Service {
 // Method is a forwarding method: how packets reach the real server.
 type Method uint8
 
-// The forwarding methods. Local is never configured: a destination whose
-// address belongs to the director itself is listed as Local.
+// The forwarding methods. Local is never configured, nor listed: the data path
+// takes it where an address belongs to the director itself.
 const (
 	Masquerade Method = iota
 	Local
@@ -237,14 +236,4 @@ type Daemon struct {
 	Group  netip.Addr
 	Port   uint16
 	TTL    uint8
-}
-
-// ParseProtocol returns the protocol called name, in any case.
-func ParseProtocol(name string) (Protocol, error) {
-	for _, p := range []Protocol{TCP, UDP, SCTP} {
-		if strings.EqualFold(name, p.String()) {
-			return p, nil
-		}
-	}
-	return 0, fmt.Errorf("protocol %q: want tcp, udp or sctp", name)
 }

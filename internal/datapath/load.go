@@ -50,7 +50,6 @@ const (
 	connsPart       = 64  // connections take at most this part of memory by default
 	dstsPart        = 256 // and destinations this
 	minDsts         = 1 << 13
-	unitsPerDst     = 4
 	beaconName      = "beacon"
 	linksDir        = "links"
 	loopbackIfindex = 1
@@ -72,11 +71,11 @@ func (s Sizes) buckets(memory uint64) int {
 
 // dsts returns how many destinations a table of these sizes has, ceiling at
 // most. Each has a row of counters for every CPU.
-func (s Sizes) dsts(memory uint64, cpus, ceiling int) int {
+func (s Sizes) dsts(memory uint64, cpus, ceiling, unitsPerDst int) int {
 	if s.Dsts > 0 {
 		return min(ceiling, s.Dsts)
 	}
-	each := uint64(unsafe.Sizeof(Dst{})+unsafe.Sizeof(Estimator{})) + unitsPerDst*uint64(unsafe.Sizeof(Entry{})) +
+	each := uint64(unsafe.Sizeof(Dst{})+unsafe.Sizeof(Estimator{})) + uint64(unitsPerDst)*uint64(unsafe.Sizeof(Entry{})) +
 		uint64(cpus)*uint64(unsafe.Sizeof(Stats{}))
 	n := ceiling
 	for n > minDsts && uint64(n)*each > memory/dstsPart {
@@ -213,7 +212,9 @@ func loadSpecs(hz uint32, sizes Sizes) ([]*ebpf.CollectionSpec, error) {
 		if err != nil {
 			return nil, fmt.Errorf("compiled data path: %w", err)
 		}
-		dsts := uint32(sizes.dsts(memorySize(), cpus, int(spec.Maps[controlMapDsts].MaxEntries)))
+		ceiling := spec.Maps[controlMapDsts].MaxEntries
+		unitsPerDst := spec.Maps[controlMapUnits].MaxEntries / ceiling
+		dsts := uint32(sizes.dsts(memorySize(), cpus, int(ceiling), int(unitsPerDst)))
 		spec.Maps[controlMapDsts].MaxEntries = dsts
 		spec.Maps[controlMapEstimators].MaxEntries = dsts
 		spec.Maps[controlMapUnits].MaxEntries = dsts * unitsPerDst

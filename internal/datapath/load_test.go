@@ -29,14 +29,14 @@ func TestWithoutASizeMemoryDecides(t *testing.T) {
 		memory uint64
 		want   int
 	}{{0, minDsts}, {1 << 50, 131072}} {
-		if got := (Sizes{}).dsts(c.memory, 2, 131072); got != c.want {
+		if got := (Sizes{}).dsts(c.memory, 2, 131072, 4); got != c.want {
 			t.Errorf("%d MiB: %d destinations, want %d", c.memory>>20, got, c.want)
 		}
 	}
-	if got := (Sizes{Dsts: 77}).dsts(1<<50, 2, 131072); got != 77 {
+	if got := (Sizes{Dsts: 77}).dsts(1<<50, 2, 131072, 4); got != 77 {
 		t.Errorf("77 destinations asked for, got %d", got)
 	}
-	if got := (Sizes{Dsts: 1 << 30}).dsts(1<<50, 2, 131072); got != 131072 {
+	if got := (Sizes{Dsts: 1 << 30}).dsts(1<<50, 2, 131072, 4); got != 131072 {
 		t.Errorf("more destinations asked for than there can be, got %d", got)
 	}
 }

@@ -6,25 +6,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	"github.com/evs-project/evs/internal/hostnet"
 )
 
 const evsDir = "evs"
-
-// namespaceCookie identifies the calling thread's network namespace. The
-// kernel never gives the same number twice, unlike inode numbers.
-func namespaceCookie() (uint64, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, fmt.Errorf("network namespace: %w", err)
-	}
-	defer unix.Close(fd)
-	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	if err != nil {
-		return 0, fmt.Errorf("network namespace: SO_NETNS_COOKIE: %w", err)
-	}
-	return cookie, nil
-}
 
 // place is where the tables of a machine are pinned, and this namespace's.
 type place struct {
@@ -37,7 +22,7 @@ func here() (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	cookie, err := namespaceCookie()
+	cookie, err := hostnet.Cookie()
 	if err != nil {
 		return place{}, err
 	}

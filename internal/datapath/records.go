@@ -41,14 +41,6 @@ const (
 	OnePacket  = uint8(controlSvcFlagsSVC_ONEPACKET)
 )
 
-// Forwarding methods of an Entry.
-const (
-	MethodMasq   = uint8(controlMethodMETHOD_MASQ)
-	MethodLocal  = uint8(controlMethodMETHOD_LOCAL)
-	MethodTunnel = uint8(controlMethodMETHOD_TUNNEL)
-	MethodRoute  = uint8(controlMethodMETHOD_ROUTE)
-)
-
 // Schedulers are those the data path runs, by name. A Version with none of
 // them takes no connection.
 var Schedulers = map[string]uint8{

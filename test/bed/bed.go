@@ -20,6 +20,7 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"github.com/evs-project/evs/internal/hostnet"
 	"github.com/evs-project/evs/ipvs"
 )
 
@@ -121,21 +122,10 @@ func (b *Bed) Enter() error {
 // Table is the director's table, for the goroutine that made the bed.
 func (b *Bed) Table() *ipvs.Table { return b.table }
 
-// OpenTable opens the director's table once more. Call it, and use it, in the
-// director's namespace.
-func (b *Bed) OpenTable() (*ipvs.Table, error) {
-	return ipvs.OpenSized(context.Background(), Conns)
-}
-
 // Pins is the directory in which the director's table is pinned: that of the
 // namespace's cookie.
 func (b *Bed) Pins() (string, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return "", err
-	}
-	defer unix.Close(fd)
-	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	cookie, err := hostnet.Cookie()
 	return fmt.Sprintf("/sys/fs/bpf/evs/%x/table", cookie), err
 }
 
