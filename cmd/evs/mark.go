@@ -97,11 +97,7 @@ func markList() *cobra.Command {
 		Example: "  evs mark list\n  evs mark list -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			format, err := listing.ParseFormat(output)
-			if err != nil {
-				return err
-			}
-			return withTable(cmd.Context(), func(t *ipvs.Table) error {
+			return show(cmd, output, func(t *ipvs.Table, format listing.Format) error {
 				rules, err := t.Marks()
 				if err != nil {
 					return err

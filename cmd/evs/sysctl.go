@@ -68,12 +68,12 @@ func sysctlVerb() *cobra.Command {
 				}
 				values = append(dropFixed(cmd.ErrOrStderr(), loaded), values...)
 			}
-			show := printSysctls
+			print := printSysctls
 			switch {
 			case bare:
-				show = printValues
+				print = printValues
 			case verbose:
-				show = explainSysctls
+				print = explainSysctls
 			}
 			return withTable(cmd.Context(), func(t *ipvs.Table) error {
 				if err := t.SetSysctls(values); err != nil {
@@ -86,7 +86,7 @@ func sysctlVerb() *cobra.Command {
 				if err != nil {
 					return sysctlRemedy(err)
 				}
-				return show(cmd.OutOrStdout(), chosen)
+				return print(cmd.OutOrStdout(), chosen)
 			})
 		},
 	}
