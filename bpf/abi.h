@@ -37,6 +37,8 @@ union addr {
 	__u64 q[2];
 };
 
+#include "abi_mark.h"
+
 /* The identity of a virtual service, and the key it is found by. A
  * firewall-mark service has only mark and family. */
 struct svc_key {
@@ -229,6 +231,7 @@ struct settings {
 	__u64 gone[5]; /* counted by services that are gone */
 	struct sync_daemon daemon[SYNC_ROLES];
 	__u32 sysctl[SYSCTL_SLOTS]; /* by enum sysctl; some are signed */
+	__u64 marks; /* generation << 32 | rules: see abi_mark.h */
 };
 
 /* The sweep's own memory, written by the timer alone. */

@@ -181,6 +181,63 @@ type controlIfname struct {
 	Name [16]int8
 }
 
+type controlMarkFlow struct {
+	_     structs.HostLayout
+	Saddr struct {
+		_ structs.HostLayout
+		B [16]uint8
+	}
+	Daddr struct {
+		_ structs.HostLayout
+		B [16]uint8
+	}
+	Dport  uint16
+	Family uint8
+	Proto  uint8
+	Bare   uint8
+	Pad    [3]uint8
+}
+
+type controlMarkKey struct {
+	_          structs.HostLayout
+	Bits       uint32
+	Generation uint32
+	Family     uint32
+	Addr       [16]uint8
+}
+
+type controlMarkRule struct {
+	_      structs.HostLayout
+	Source struct {
+		_ structs.HostLayout
+		B [16]uint8
+	}
+	SourceMask struct {
+		_ structs.HostLayout
+		B [16]uint8
+	}
+	Destination struct {
+		_ structs.HostLayout
+		B [16]uint8
+	}
+	Mark   uint32
+	Bits   uint8
+	Family uint8
+	Proto  uint8
+	Ranges uint8
+	Port   [16]struct {
+		_    structs.HostLayout
+		Low  uint16
+		High uint16
+	}
+}
+
+type controlMarkRun struct {
+	_     structs.HostLayout
+	First uint32
+	Count uint32
+}
+
 type controlMethod uint32
 
 const (
@@ -259,6 +316,7 @@ type controlSettings struct {
 	Gone     [5]uint64
 	Daemon   [2]controlSyncDaemon
 	Sysctl   [64]uint32
+	Marks    uint64
 }
 
 type controlStats struct {
@@ -405,6 +463,9 @@ const (
 	controlMapDsts          = "dsts"
 	controlMapEstimators    = "estimators"
 	controlMapFilterMap     = "filter_map"
+	controlMapMarkPlaces    = "mark_places"
+	controlMapMarkRules     = "mark_rules"
+	controlMapMarkTrie      = "mark_trie"
 	controlMapNexthops      = "nexthops"
 	controlMapOverflowHints = "overflow_hints"
 	controlMapServiceIndex  = "service_index"
@@ -416,6 +477,7 @@ const (
 	controlMapUnits         = "units"
 	controlMapXdpPorts      = "xdp_ports"
 	controlProgEvsClock     = "evs_clock"
+	controlProgEvsMark      = "evs_mark"
 	controlProgEvsStart     = "evs_start"
 	controlVarAbiEnums      = "abi_enums"
 	controlVarConfBuckets   = "conf_buckets"
@@ -470,6 +532,7 @@ type controlSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type controlProgramSpecs struct {
 	EvsClock *ebpf.ProgramSpec `ebpf:"evs_clock"`
+	EvsMark  *ebpf.ProgramSpec `ebpf:"evs_mark"`
 	EvsStart *ebpf.ProgramSpec `ebpf:"evs_start"`
 }
 
@@ -485,6 +548,9 @@ type controlMapSpecs struct {
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
+	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
+	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -539,6 +605,9 @@ type controlMaps struct {
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
+	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
+	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -561,6 +630,9 @@ func (m *controlMaps) Close() error {
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
+		m.MarkPlaces,
+		m.MarkRules,
+		m.MarkTrie,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,
@@ -593,12 +665,14 @@ type controlVariables struct {
 // It can be passed to loadControlObjects or ebpf.CollectionSpec.LoadAndAssign.
 type controlPrograms struct {
 	EvsClock *ebpf.Program `ebpf:"evs_clock"`
+	EvsMark  *ebpf.Program `ebpf:"evs_mark"`
 	EvsStart *ebpf.Program `ebpf:"evs_start"`
 }
 
 func (p *controlPrograms) Close() error {
 	return _ControlClose(
 		p.EvsClock,
+		p.EvsMark,
 		p.EvsStart,
 	)
 }

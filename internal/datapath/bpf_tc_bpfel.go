@@ -25,6 +25,9 @@ const (
 	tcMapFilterMap     = "filter_map"
 	tcMapFragments     = "fragments"
 	tcMapIcmpQuotas    = "icmp_quotas"
+	tcMapMarkPlaces    = "mark_places"
+	tcMapMarkRules     = "mark_rules"
+	tcMapMarkTrie      = "mark_trie"
 	tcMapNexthops      = "nexthops"
 	tcMapOverflowHints = "overflow_hints"
 	tcMapServiceIndex  = "service_index"
@@ -102,6 +105,9 @@ type tcMapSpecs struct {
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.MapSpec `ebpf:"icmp_quotas"`
+	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
+	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -155,6 +161,9 @@ type tcMaps struct {
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.Map `ebpf:"icmp_quotas"`
+	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
+	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -177,6 +186,9 @@ func (m *tcMaps) Close() error {
 		m.FilterMap,
 		m.Fragments,
 		m.IcmpQuotas,
+		m.MarkPlaces,
+		m.MarkRules,
+		m.MarkTrie,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,

@@ -24,6 +24,9 @@ const (
 	xdpMapEstimators    = "estimators"
 	xdpMapFilterMap     = "filter_map"
 	xdpMapFragments     = "fragments"
+	xdpMapMarkPlaces    = "mark_places"
+	xdpMapMarkRules     = "mark_rules"
+	xdpMapMarkTrie      = "mark_trie"
 	xdpMapNexthops      = "nexthops"
 	xdpMapOverflowHints = "overflow_hints"
 	xdpMapServiceIndex  = "service_index"
@@ -100,6 +103,9 @@ type xdpMapSpecs struct {
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
+	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -152,6 +158,9 @@ type xdpMaps struct {
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
+	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
+	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -173,6 +182,9 @@ func (m *xdpMaps) Close() error {
 		m.Estimators,
 		m.FilterMap,
 		m.Fragments,
+		m.MarkPlaces,
+		m.MarkRules,
+		m.MarkTrie,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,
