@@ -30,6 +30,8 @@ enum abi { ABI_VERSION = 2 }; /* a table made by another is not opened */
 
 enum family { FAMILY_V4 = 4, FAMILY_V6 = 6 };
 
+#include "abi_mark.h"
+
 /* The identity of a virtual service, and the key it is found by. A
  * firewall-mark service has only mark and family. */
 struct svc_key {
@@ -222,6 +224,7 @@ struct settings {
 	__u64 gone[5]; /* counted by services that are gone */
 	struct sync_daemon daemon[SYNC_ROLES];
 	__u32 sysctl[SYSCTL_SLOTS]; /* by enum sysctl; some are signed */
+	__u64 marks; /* generation << 32 | rules: see abi_mark.h */
 };
 
 /* The sweep's own memory, written by the timer alone. */

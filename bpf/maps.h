@@ -80,6 +80,18 @@ struct {
 	__type(value, union addr);
 } link_addrs SEC(".maps");
 
+/* Rules of firewall marks; two generations, of which one is in force. */
+MAPPED(mark_rules, struct mark_rule, 2 * MAX_MARK_RULES);
+MAPPED(mark_places, __u64, 2 * MAX_MARK_PLACES);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 2 * MAX_MARK_RULES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mark_key);
+	__type(value, struct mark_run);
+} mark_trie SEC(".maps");
+
 static __always_inline struct settings *settings_get(void)
 {
 	__u32 zero = 0;

@@ -205,6 +205,48 @@ type controlIfname struct {
 	Name [16]int8
 }
 
+type controlMarkFlow struct {
+	_      structs.HostLayout
+	Saddr  controlAddr
+	Daddr  controlAddr
+	Dport  uint16
+	Family uint8
+	Proto  uint8
+	Bare   uint8
+	Pad    [3]uint8
+}
+
+type controlMarkKey struct {
+	_          structs.HostLayout
+	Bits       uint32
+	Generation uint32
+	Family     uint32
+	Addr       [16]uint8
+}
+
+type controlMarkRule struct {
+	_           structs.HostLayout
+	Source      controlAddr
+	SourceMask  controlAddr
+	Destination controlAddr
+	Mark        uint32
+	Bits        uint8
+	Family      uint8
+	Proto       uint8
+	Ranges      uint8
+	Port        [16]struct {
+		_    structs.HostLayout
+		Low  uint16
+		High uint16
+	}
+}
+
+type controlMarkRun struct {
+	_     structs.HostLayout
+	First uint32
+	Count uint32
+}
+
 type controlMethod uint32
 
 const (
@@ -283,6 +325,7 @@ type controlSettings struct {
 	Gone     [5]uint64
 	Daemon   [2]controlSyncDaemon
 	Sysctl   [64]uint32
+	Marks    uint64
 }
 
 type controlStats struct {
@@ -427,6 +470,9 @@ const (
 	controlMapEstimators    = "estimators"
 	controlMapFilterMap     = "filter_map"
 	controlMapLinkAddrs     = "link_addrs"
+	controlMapMarkPlaces    = "mark_places"
+	controlMapMarkRules     = "mark_rules"
+	controlMapMarkTrie      = "mark_trie"
 	controlMapNexthops      = "nexthops"
 	controlMapOverflowHints = "overflow_hints"
 	controlMapServiceIndex  = "service_index"
@@ -438,6 +484,7 @@ const (
 	controlMapUnits         = "units"
 	controlMapXdpPorts      = "xdp_ports"
 	controlProgEvsClock     = "evs_clock"
+	controlProgEvsMark      = "evs_mark"
 	controlProgEvsStart     = "evs_start"
 	controlVarAbiEnums      = "abi_enums"
 	controlVarConfBuckets4  = "conf_buckets4"
@@ -493,6 +540,7 @@ type controlSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type controlProgramSpecs struct {
 	EvsClock *ebpf.ProgramSpec `ebpf:"evs_clock"`
+	EvsMark  *ebpf.ProgramSpec `ebpf:"evs_mark"`
 	EvsStart *ebpf.ProgramSpec `ebpf:"evs_start"`
 }
 
@@ -510,6 +558,9 @@ type controlMapSpecs struct {
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
+	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
+	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -567,6 +618,9 @@ type controlMaps struct {
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
+	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
+	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -591,6 +645,9 @@ func (m *controlMaps) Close() error {
 		m.Estimators,
 		m.FilterMap,
 		m.LinkAddrs,
+		m.MarkPlaces,
+		m.MarkRules,
+		m.MarkTrie,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,
@@ -624,12 +681,14 @@ type controlVariables struct {
 // It can be passed to loadControlObjects or ebpf.CollectionSpec.LoadAndAssign.
 type controlPrograms struct {
 	EvsClock *ebpf.Program `ebpf:"evs_clock"`
+	EvsMark  *ebpf.Program `ebpf:"evs_mark"`
 	EvsStart *ebpf.Program `ebpf:"evs_start"`
 }
 
 func (p *controlPrograms) Close() error {
 	return _ControlClose(
 		p.EvsClock,
+		p.EvsMark,
 		p.EvsStart,
 	)
 }

@@ -28,6 +28,9 @@ const (
 	tcMapFragments     = "fragments"
 	tcMapIcmpQuotas    = "icmp_quotas"
 	tcMapLinkAddrs     = "link_addrs"
+	tcMapMarkPlaces    = "mark_places"
+	tcMapMarkRules     = "mark_rules"
+	tcMapMarkTrie      = "mark_trie"
 	tcMapNexthops      = "nexthops"
 	tcMapOverflowHints = "overflow_hints"
 	tcMapServiceIndex  = "service_index"
@@ -113,6 +116,9 @@ type tcMapSpecs struct {
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.MapSpec `ebpf:"icmp_quotas"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
+	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
+	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -172,6 +178,9 @@ type tcMaps struct {
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.Map `ebpf:"icmp_quotas"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
+	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
+	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -198,6 +207,9 @@ func (m *tcMaps) Close() error {
 		m.Fragments,
 		m.IcmpQuotas,
 		m.LinkAddrs,
+		m.MarkPlaces,
+		m.MarkRules,
+		m.MarkTrie,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,

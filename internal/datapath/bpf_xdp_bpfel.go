@@ -26,6 +26,9 @@ const (
 	xdpMapFilterMap     = "filter_map"
 	xdpMapFragments     = "fragments"
 	xdpMapLinkAddrs     = "link_addrs"
+	xdpMapMarkPlaces    = "mark_places"
+	xdpMapMarkRules     = "mark_rules"
+	xdpMapMarkTrie      = "mark_trie"
 	xdpMapNexthops      = "nexthops"
 	xdpMapOverflowHints = "overflow_hints"
 	xdpMapServiceIndex  = "service_index"
@@ -107,6 +110,9 @@ type xdpMapSpecs struct {
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
+	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
+	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -164,6 +170,9 @@ type xdpMaps struct {
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
+	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
+	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -188,6 +197,9 @@ func (m *xdpMaps) Close() error {
 		m.FilterMap,
 		m.Fragments,
 		m.LinkAddrs,
+		m.MarkPlaces,
+		m.MarkRules,
+		m.MarkTrie,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,
