@@ -21,9 +21,11 @@ type door struct {
 	attach  func(*ebpf.Program, facts) (link.Link, error)
 }
 
-// The doors: tc is on every attached interface, also behind XDP.
+// The doors: tc is on every attached interface, also behind XDP; out is its other
+// half, for what the host itself sends.
 var (
 	tcDoor  = door{name: "tc", program: tcProgEvsTc, attach: attachTC}
+	outDoor = door{name: "out", program: tcProgEvsTcOut, attach: attachOut}
 	xdpDoor = door{name: "xdp", program: xdpProgEvsXdp, attach: attachXDP}
 )
 
@@ -35,6 +37,10 @@ func attachTC(p *ebpf.Program, f facts) (link.Link, error) {
 		return nil, ebpf.ErrNotSupported
 	}
 	return link.AttachTCX(link.TCXOptions{Interface: f.Index, Program: p, Attach: ebpf.AttachTCXIngress})
+}
+
+func attachOut(p *ebpf.Program, f facts) (link.Link, error) {
+	return link.AttachTCX(link.TCXOptions{Interface: f.Index, Program: p, Attach: ebpf.AttachTCXEgress})
 }
 
 func attachXDP(p *ebpf.Program, f facts) (link.Link, error) {
@@ -84,8 +90,8 @@ func (a attacher) linkPath(pin string) string { return filepath.Join(a.dir, link
 
 // attached reports whether the pinned link is there and still on its interface.
 func (a attacher) attached(d door, f facts) bool {
-	if d.name == tcDoor.name && a.clsactNoted(f.Index) != "" {
-		return true
+	if d.name != xdpDoor.name && a.clsactNoted(f.Index) != "" {
+		return true // both filters
 	}
 	l, err := link.LoadPinnedLink(a.linkPath(d.pin(f)), nil)
 	if err != nil {
@@ -139,7 +145,7 @@ func (a attacher) open(d door, f facts) error {
 	defer p.Close()
 	l, err := d.attach(p, f)
 	if errors.Is(err, ebpf.ErrNotSupported) && d.name == tcDoor.name {
-		return a.openClsact(p, f)
+		return a.openClsact(f)
 	}
 	if err != nil {
 		return attachError(d, f, err)
@@ -167,9 +173,9 @@ func (a attacher) shut(d door, f facts) error {
 // strict, tc is enough where the driver refuses XDP.
 func (a attacher) set(f facts, m Mode, strict bool) error {
 	if m == ModeOff {
-		return errors.Join(a.setXDP(f, false), a.shut(tcDoor, f))
+		return errors.Join(a.setXDP(f, false), a.shut(tcDoor, f), a.shut(outDoor, f))
 	}
-	if err := a.open(tcDoor, f); err != nil {
+	if err := errors.Join(a.open(tcDoor, f), a.open(outDoor, f)); err != nil {
 		return err
 	}
 	c := choose(f, m)
@@ -198,6 +204,25 @@ func (a attacher) setXDP(f facts, on bool) error {
 	return ports.Put(uint32(f.Index), uint32(1))
 }
 
+// tellAddrs tells the data path which addresses the interfaces have.
+func (a attacher) tellAddrs(present []facts) error {
+	addrs, err := ebpf.LoadPinnedMap(filepath.Join(a.dir, controlMapLinkAddrs), nil)
+	if err != nil {
+		return fmt.Errorf("addresses of interfaces: %w", err)
+	}
+	defer addrs.Close()
+	for _, f := range present {
+		if f.Addr6 == (Addr{}) {
+			if err := addrs.Delete(uint32(f.Index)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+				return fmt.Errorf("address of %s: %w", f.Name, err)
+			}
+		} else if err := addrs.Put(uint32(f.Index), f.Addr6); err != nil {
+			return fmt.Errorf("address of %s: %w", f.Name, err)
+		}
+	}
+	return nil
+}
+
 // doors returns the doors that are open on an interface.
 func (a attacher) doors(f facts) []string {
 	var open []string
@@ -217,7 +242,9 @@ func (a attacher) dropStale(present []facts) error {
 	}
 	known := map[string]bool{}
 	for _, f := range present {
-		known[tcDoor.pin(f)], known[xdpDoor.pin(f)], known[a.clsactNoted(f.Index)] = true, true, true
+		for _, pin := range []string{tcDoor.pin(f), outDoor.pin(f), xdpDoor.pin(f), a.clsactNoted(f.Index)} {
+			known[pin] = true
+		}
 	}
 	for _, e := range entries {
 		if known[e.Name()] || strings.HasPrefix(e.Name(), ".") {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -12,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kernels before 6.6 have no tcx. There the tc program is a direct-action
-// filter of a clsact queueing discipline, which no link holds: so the program
+// Kernels before 6.6 have no tcx. There the tc programs are direct-action
+// filters of a clsact queueing discipline, which no link holds: so one of them
 // is pinned once more as a note of which interfaces have it, and whether the
 // discipline is ours to remove.
 const (
@@ -27,13 +28,20 @@ const (
 	clsactHandle   = 0xe5
 )
 
-func clsactFilter(ifindex int) *netlink.BpfFilter {
-	return &netlink.BpfFilter{
-		FilterAttrs: netlink.FilterAttrs{
-			LinkIndex: ifindex, Parent: netlink.HANDLE_MIN_INGRESS,
-			Handle: clsactHandle, Protocol: unix.ETH_P_ALL, Priority: clsactPriority,
-		},
-		Name: tcProgEvsTc, DirectAction: true,
+// clsactFilters are the filters of an interface.
+func clsactFilters(ifindex int) []*netlink.BpfFilter {
+	filter := func(program string, parent uint32) *netlink.BpfFilter {
+		return &netlink.BpfFilter{
+			FilterAttrs: netlink.FilterAttrs{
+				LinkIndex: ifindex, Parent: parent,
+				Handle: clsactHandle, Protocol: unix.ETH_P_ALL, Priority: clsactPriority,
+			},
+			Name: program, DirectAction: true,
+		}
+	}
+	return []*netlink.BpfFilter{
+		filter(tcDoor.program, netlink.HANDLE_MIN_INGRESS),
+		filter(outDoor.program, netlink.HANDLE_MIN_EGRESS),
 	}
 }
 
@@ -43,8 +51,8 @@ func clsactQdisc(ifindex int) netlink.Qdisc {
 	}}
 }
 
-// openClsact attaches the program as a filter and notes it in the links.
-func (a attacher) openClsact(p *ebpf.Program, f facts) error {
+// openClsact attaches the programs as filters and notes it in the links.
+func (a attacher) openClsact(f facts) error {
 	if a.clsactNoted(f.Index) != "" {
 		return nil
 	}
@@ -56,22 +64,34 @@ func (a attacher) openClsact(p *ebpf.Program, f facts) error {
 	if err != nil {
 		return attachError(tcDoor, f, err)
 	}
-	// Pinning p itself would move its pin.
-	noted, err := p.Clone()
-	if err != nil {
-		return fmt.Errorf("note the tc filter of %s: %w", f.Name, err)
-	}
-	defer noted.Close()
-	// The note comes first: what is noted is removed, also after a crash.
-	if err := noted.Pin(a.linkPath(note + strconv.Itoa(f.Index))); err != nil {
-		return fmt.Errorf("note the tc filter of %s: %w", f.Name, err)
-	}
-	filter := clsactFilter(f.Index)
-	filter.Fd = p.FD()
-	if err := netlink.FilterReplace(filter); err != nil {
-		return errors.Join(attachError(tcDoor, f, err), a.shutClsact(f.Index))
+	for i, filter := range clsactFilters(f.Index) {
+		p, err := ebpf.LoadPinnedProgram(filepath.Join(a.dir, filter.Name), nil)
+		if err != nil {
+			return fmt.Errorf("tc filter of %s: %w", f.Name, err)
+		}
+		filter.Fd = p.FD()
+		// The note comes first: what is noted is removed, also after a crash.
+		if i == 0 {
+			err = a.noteClsact(p, note, f)
+		}
+		if err == nil {
+			err = netlink.FilterReplace(filter)
+		}
+		p.Close()
+		if err != nil {
+			return errors.Join(attachError(tcDoor, f, err), a.shutClsact(f.Index))
+		}
 	}
 	return nil
+}
+
+func (a attacher) noteClsact(p *ebpf.Program, note string, f facts) error {
+	noted, err := p.Clone() // pinning p itself would move its pin
+	if err != nil {
+		return err
+	}
+	defer noted.Close()
+	return noted.Pin(a.linkPath(note + strconv.Itoa(f.Index)))
 }
 
 // clsactNoted returns the name of the note about an interface, "" without one.
@@ -91,7 +111,12 @@ func (a attacher) shutClsact(ifindex int) error {
 	if name == "" {
 		return nil
 	}
-	err := netlink.FilterDel(clsactFilter(ifindex))
+	var err error
+	for _, filter := range clsactFilters(ifindex) {
+		if e := netlink.FilterDel(filter); e != nil && !gone(e) {
+			err = e
+		}
+	}
 	if err == nil && strings.HasPrefix(name, clsactOwnNote) && clsactEmpty(ifindex) {
 		err = netlink.QdiscDel(clsactQdisc(ifindex))
 	}
