@@ -3,7 +3,8 @@
  * stays wrong: the receiver shall notice, not we. */
 #pragma once
 
-#include "base.h"
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
 
 static __always_inline __u16 csum_fold(__u32 sum)
 {

@@ -75,16 +75,26 @@ type Attachment struct {
 	Reason string
 }
 
-// attacher attaches the programs of one table. The caller holds the lock.
+// attacher attaches the programs of one purpose. The caller holds the lock.
 type attacher struct {
-	dir string // of the table
+	dir     string // of their pins
+	tc, xdp door
+	// clsact tells the filters of one purpose from those of another.
+	clsact uint16
+	// ports: frames may be redirected to interfaces that have the XDP door.
+	ports bool
+}
+
+// tableAttacher attaches the programs of the table pinned in dir.
+func tableAttacher(dir string) attacher {
+	return attacher{dir: dir, tc: tcDoor, xdp: xdpDoor, clsact: 0xe5, ports: true}
 }
 
 func (a attacher) linkPath(pin string) string { return filepath.Join(a.dir, linksDir, pin) }
 
 // attached reports whether the pinned link is there and still on its interface.
 func (a attacher) attached(d door, f facts) bool {
-	if d.name == tcDoor.name && a.clsactNoted(f.Index) != "" {
+	if d.name == a.tc.name && a.clsactNoted(f.Index) != "" {
 		return true
 	}
 	l, err := link.LoadPinnedLink(a.linkPath(d.pin(f)), nil)
@@ -138,7 +148,7 @@ func (a attacher) open(d door, f facts) error {
 	}
 	defer p.Close()
 	l, err := d.attach(p, f)
-	if errors.Is(err, ebpf.ErrNotSupported) && d.name == tcDoor.name {
+	if errors.Is(err, ebpf.ErrNotSupported) && d.name == a.tc.name {
 		return a.openClsact(p, f)
 	}
 	if err != nil {
@@ -156,7 +166,7 @@ func (a attacher) shut(d door, f facts) error {
 	if err := dropLink(a.linkPath(d.pin(f))); err != nil {
 		return fmt.Errorf("detach %s from %s: %w", d.name, f.Name, err)
 	}
-	if d.name == tcDoor.name {
+	if d.name == a.tc.name {
 		return a.shutClsact(f.Index)
 	}
 	return nil
@@ -167,9 +177,9 @@ func (a attacher) shut(d door, f facts) error {
 // strict, tc is enough where the driver refuses XDP.
 func (a attacher) set(f facts, m Mode, strict bool) error {
 	if m == ModeOff {
-		return errors.Join(a.setXDP(f, false), a.shut(tcDoor, f))
+		return errors.Join(a.setXDP(f, false), a.shut(a.tc, f))
 	}
-	if err := a.open(tcDoor, f); err != nil {
+	if err := a.open(a.tc, f); err != nil {
 		return err
 	}
 	c := choose(f, m)
@@ -181,6 +191,12 @@ func (a attacher) set(f facts, m Mode, strict bool) error {
 }
 
 func (a attacher) setXDP(f facts, on bool) error {
+	if !a.ports {
+		if on {
+			return a.open(a.xdp, f)
+		}
+		return a.shut(a.xdp, f)
+	}
 	ports, err := ebpf.LoadPinnedMap(filepath.Join(a.dir, controlMapXdpPorts), nil)
 	if err != nil {
 		return fmt.Errorf("map of XDP interfaces: %w", err)
@@ -190,9 +206,9 @@ func (a attacher) setXDP(f facts, on bool) error {
 		if err := ports.Delete(uint32(f.Index)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return fmt.Errorf("interface %s: %w", f.Name, err)
 		}
-		return a.shut(xdpDoor, f)
+		return a.shut(a.xdp, f)
 	}
-	if err := a.open(xdpDoor, f); err != nil {
+	if err := a.open(a.xdp, f); err != nil {
 		return err
 	}
 	return ports.Put(uint32(f.Index), uint32(1))
@@ -201,7 +217,7 @@ func (a attacher) setXDP(f facts, on bool) error {
 // doors returns the doors that are open on an interface.
 func (a attacher) doors(f facts) []string {
 	var open []string
-	for _, d := range []door{tcDoor, xdpDoor} {
+	for _, d := range []door{a.tc, a.xdp} {
 		if a.attached(d, f) {
 			open = append(open, d.name)
 		}
@@ -217,7 +233,7 @@ func (a attacher) dropStale(present []facts) error {
 	}
 	known := map[string]bool{}
 	for _, f := range present {
-		known[tcDoor.pin(f)], known[xdpDoor.pin(f)], known[a.clsactNoted(f.Index)] = true, true, true
+		known[a.tc.pin(f)], known[a.xdp.pin(f)], known[a.clsactNoted(f.Index)] = true, true, true
 	}
 	for _, e := range entries {
 		if known[e.Name()] || strings.HasPrefix(e.Name(), ".") {
@@ -233,7 +249,7 @@ func (a attacher) dropStale(present []facts) error {
 // forgetPort takes the interface of a stale XDP link out of those that frames
 // are redirected to: another may get its number.
 func (a attacher) forgetPort(pin string) error {
-	number, ok := strings.CutPrefix(pin, xdpDoor.name+"-")
+	number, ok := strings.CutPrefix(pin, a.xdp.name+"-")
 	ifindex, err := strconv.Atoi(number)
 	if !ok || err != nil {
 		return nil

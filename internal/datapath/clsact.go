@@ -21,19 +21,15 @@ const (
 	clsactOwnNote = "clsactown-" // it is ours
 )
 
-// The place of the filter on an interface; other filters keep theirs.
-const (
-	clsactPriority = 0xe5
-	clsactHandle   = 0xe5
-)
-
-func clsactFilter(ifindex int) *netlink.BpfFilter {
+// clsactFilter is the filter on an interface, in a place of its own; other
+// filters keep theirs.
+func (a attacher) clsactFilter(ifindex int) *netlink.BpfFilter {
 	return &netlink.BpfFilter{
 		FilterAttrs: netlink.FilterAttrs{
 			LinkIndex: ifindex, Parent: netlink.HANDLE_MIN_INGRESS,
-			Handle: clsactHandle, Protocol: unix.ETH_P_ALL, Priority: clsactPriority,
+			Handle: uint32(a.clsact), Protocol: unix.ETH_P_ALL, Priority: a.clsact,
 		},
-		Name: tcProgEvsTc, DirectAction: true,
+		Name: a.tc.program, DirectAction: true,
 	}
 }
 
@@ -54,7 +50,7 @@ func (a attacher) openClsact(p *ebpf.Program, f facts) error {
 		note, err = clsactNote, nil
 	}
 	if err != nil {
-		return attachError(tcDoor, f, err)
+		return attachError(a.tc, f, err)
 	}
 	// Pinning p itself would move its pin.
 	noted, err := p.Clone()
@@ -66,10 +62,10 @@ func (a attacher) openClsact(p *ebpf.Program, f facts) error {
 	if err := noted.Pin(a.linkPath(note + strconv.Itoa(f.Index))); err != nil {
 		return fmt.Errorf("note the tc filter of %s: %w", f.Name, err)
 	}
-	filter := clsactFilter(f.Index)
+	filter := a.clsactFilter(f.Index)
 	filter.Fd = p.FD()
 	if err := netlink.FilterReplace(filter); err != nil {
-		return errors.Join(attachError(tcDoor, f, err), a.shutClsact(f.Index))
+		return errors.Join(attachError(a.tc, f, err), a.shutClsact(f.Index))
 	}
 	return nil
 }
@@ -91,7 +87,7 @@ func (a attacher) shutClsact(ifindex int) error {
 	if name == "" {
 		return nil
 	}
-	err := netlink.FilterDel(clsactFilter(ifindex))
+	err := netlink.FilterDel(a.clsactFilter(ifindex))
 	if err == nil && strings.HasPrefix(name, clsactOwnNote) && clsactEmpty(ifindex) {
 		err = netlink.QdiscDel(clsactQdisc(ifindex))
 	}
