@@ -15,8 +15,9 @@
 #pragma once
 
 #include "abi_conn.h"
+#include "abi_sysctl.h"
 
-enum abi { ABI_VERSION = 1 }; /* a table made by another is not opened */
+enum abi { ABI_VERSION = 2 }; /* a table made by another is not opened */
 
 #define FILTER_SIZE 8192      /* bytes of the address filter */
 
@@ -227,6 +228,7 @@ struct settings {
 	__u32 timeout[STATE_MASK + 1]; /* seconds, by enum conn_state */
 	__u64 gone[5]; /* counted by services that are gone */
 	struct sync_daemon daemon[SYNC_ROLES];
+	__u32 sysctl[SYSCTL_SLOTS]; /* by enum sysctl; some are signed */
 };
 
 /* The sweep's own memory, written by the timer alone. */

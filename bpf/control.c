@@ -18,6 +18,7 @@ const volatile struct {
 	enum attach_mode attach_mode;
 	enum abi abi;
 	enum sync_role sync_role;
+	enum sysctl sysctl;
 } abi_enums = {};
 
 MAPPED(clocks, struct clock, 1);

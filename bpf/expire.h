@@ -138,7 +138,7 @@ static __always_inline void rates_tick(struct sweep *s, __u32 now, __u32 tick_ji
 	struct estimate_walk w = {.now = now};
 	__u32 used, ticks;
 
-	if (!set)
+	if (!set || !set->sysctl[SYSCTL_RUN_ESTIMATION])
 		return;
 	used = set->dst_used;
 	if (s->dst >= used) {

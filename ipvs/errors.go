@@ -15,6 +15,7 @@ var (
 	ErrPermission        = errors.New("permission denied: run as root")
 	ErrDaemonRunning     = errors.New("daemon already running")
 	ErrNoDaemon          = errors.New("no daemon is running")
+	ErrNoSysctl          = errors.New("no such setting")
 	ErrNoDevice          = errors.New("no such network interface")
 	ErrNoSpace           = errors.New("table full")
 	ErrBusy              = errors.New("table is being changed by another process")

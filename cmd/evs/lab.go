@@ -45,8 +45,14 @@ func specFlags(cmd *cobra.Command, spec *lab.Spec) {
 	f.StringVar(&spec.Name, "name", "lab", "name of the lab")
 	f.IntVar(&spec.Clients, "clients", 1, "number of clients")
 	f.IntVar(&spec.Servers, "servers", 2, fmt.Sprintf("number of real servers, up to %d", lab.MaxServers))
-	f.StringVar((*string)(&spec.Method), "method", "nat", "forwarding method: nat, dr or tunnel")
+	f.StringVar((*string)(&spec.Method), "method", "nat", "forwarding method the servers answer by: nat, dr, tunnel, or local, where the director serves too")
 	f.StringVar((*string)(&spec.Families), "family", "4", "address family: 4, 6 or both")
+	f.IntVar(&spec.Arms, "arms", 2, "interfaces of the director: 2, or 1 on the servers' link")
+	f.IntVar(&spec.Gateways, "gateways", 1, "routers between clients and director: 1 or 2")
+	f.IntVar(&spec.MTU, "mtu", 0, "MTU of every link (default 1500)")
+	f.IntVar(&spec.InsideMTU, "inside-mtu", 0, "MTU of the servers' link, if it is another")
+	f.Float64Var(&spec.Loss, "loss", 0, "how many of a hundred packets the routers lose")
+	f.BoolVar(&spec.XDP, "xdp", false, "ready the director's cables for XDP on it: checksums complete, receive offload on")
 	f.BoolVar(&spec.GRO, "gro", false, "turn generic receive offload on, which XDP programs that redirect need on veth")
 }
 

@@ -16,7 +16,7 @@ import (
 type controlAbi uint32
 
 const (
-	controlAbiABI_VERSION controlAbi = 1
+	controlAbiABI_VERSION controlAbi = 2
 )
 
 type controlAttachMode uint32
@@ -258,6 +258,7 @@ type controlSettings struct {
 	Timeout  [16]uint32
 	Gone     [5]uint64
 	Daemon   [2]controlSyncDaemon
+	Sysctl   [64]uint32
 }
 
 type controlStats struct {
@@ -327,6 +328,42 @@ const (
 	controlSyncRoleSYNC_MASTER controlSyncRole = 0
 	controlSyncRoleSYNC_BACKUP controlSyncRole = 1
 	controlSyncRoleSYNC_ROLES  controlSyncRole = 2
+)
+
+type controlSysctl uint32
+
+const (
+	controlSysctlSYSCTL_AM_DROPRATE               controlSysctl = 0
+	controlSysctlSYSCTL_AMEMTHRESH                controlSysctl = 1
+	controlSysctlSYSCTL_BACKUP_ONLY               controlSysctl = 2
+	controlSysctlSYSCTL_CACHE_BYPASS              controlSysctl = 3
+	controlSysctlSYSCTL_CONN_REUSE_MODE           controlSysctl = 4
+	controlSysctlSYSCTL_DROP_ENTRY                controlSysctl = 5
+	controlSysctlSYSCTL_DROP_PACKET               controlSysctl = 6
+	controlSysctlSYSCTL_EXPIRE_NODEST_CONN        controlSysctl = 7
+	controlSysctlSYSCTL_EXPIRE_QUIESCENT_TEMPLATE controlSysctl = 8
+	controlSysctlSYSCTL_LBLC_EXPIRATION           controlSysctl = 9
+	controlSysctlSYSCTL_LBLCR_EXPIRATION          controlSysctl = 10
+	controlSysctlSYSCTL_NAT_ICMP_SEND             controlSysctl = 11
+	controlSysctlSYSCTL_PMTU_DISC                 controlSysctl = 12
+	controlSysctlSYSCTL_RUN_ESTIMATION            controlSysctl = 13
+	controlSysctlSYSCTL_SCHEDULE_ICMP             controlSysctl = 14
+	controlSysctlSYSCTL_SECURE_TCP                controlSysctl = 15
+	controlSysctlSYSCTL_SLOPPY_SCTP               controlSysctl = 16
+	controlSysctlSYSCTL_SLOPPY_TCP                controlSysctl = 17
+	controlSysctlSYSCTL_SYNC_PERSIST_MODE         controlSysctl = 18
+	controlSysctlSYSCTL_SYNC_PORTS                controlSysctl = 19
+	controlSysctlSYSCTL_SYNC_QLEN_MAX             controlSysctl = 20
+	controlSysctlSYSCTL_SYNC_REFRESH_PERIOD       controlSysctl = 21
+	controlSysctlSYSCTL_SYNC_RETRIES              controlSysctl = 22
+	controlSysctlSYSCTL_SYNC_SOCK_SIZE            controlSysctl = 23
+	controlSysctlSYSCTL_SYNC_THRESHOLD            controlSysctl = 24
+	controlSysctlSYSCTL_SYNC_PERIOD               controlSysctl = 25
+	controlSysctlSYSCTL_SYNC_VERSION              controlSysctl = 26
+	controlSysctlSYSCTL_EXPIRE_UDP_ON_QUIESCENT   controlSysctl = 27
+	controlSysctlSYSCTL_MSS_CLAMP                 controlSysctl = 28
+	controlSysctlSYSCTL_TUN_RSS_SOURCE            controlSysctl = 29
+	controlSysctlSYSCTL_COUNT                     controlSysctl = 30
 )
 
 type controlTicker struct {

@@ -303,6 +303,9 @@ func initialise(dir string) error {
 	s := &settings.elems[0]
 	s.Abi = abiVersion
 	copy(s.Timeout[:], defaultTimeouts[:])
+	for _, row := range Sysctls {
+		row.Set(s, row.Default)
+	}
 	return startTimer(dir)
 }
 

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +77,56 @@ func TestEverySchedulerOfTheDataPathIsFoundByItsName(t *testing.T) {
 	for i, name := range rows[1:] { // the first is none
 		if id, ok := Schedulers[strings.ToLower(name)]; !ok || int(id) != i+1 {
 			t.Errorf("scheduler %d is %s: Go has %d, %v", i+1, name, id, ok)
+		}
+	}
+}
+
+func TestEveryPlaceOfASettingHasOneRow(t *testing.T) {
+	names := map[string]bool{}
+	owner := map[controlSysctl]string{}
+	for _, row := range Sysctls {
+		if names[row.Name] || row.About == "" || row.Kind.Text == "" {
+			t.Errorf("%s is there twice or not explained", row.Name)
+		}
+		names[row.Name] = true
+		if fixed := row.Effect == Fixed; fixed != (len(row.at) == 0) {
+			t.Errorf("%s: fixed %v, with %d places", row.Name, fixed, len(row.at))
+		}
+		for i, place := range row.at {
+			if owner[place] != "" {
+				t.Errorf("%s and %s share a place", owner[place], row.Name)
+			}
+			owner[place] = row.Name
+			if d := row.Default[i]; d < row.Kind.Min || d > row.Kind.Max {
+				t.Errorf("%s: default %d is out of range", row.Name, d)
+			}
+		}
+	}
+	for i, want := range enum(t, "sysctl", "SYSCTL_") {
+		if want == "SYNC_PERIOD" {
+			want = "SYNC_THRESHOLD" // of which it is the second word
+		}
+		if got := owner[controlSysctl(i)]; got != strings.ToLower(want) {
+			t.Errorf("place %d is of %s, the row says %q", i, want, got)
+		}
+	}
+}
+
+func TestASettingReadsAsItWasWritten(t *testing.T) {
+	var s Settings
+	for _, row := range Sysctls {
+		if row.Effect == Fixed {
+			continue
+		}
+		for _, word := range []int64{row.Kind.Min, row.Kind.Max} {
+			words := make([]int64, len(row.at))
+			for i := range words {
+				words[i] = word
+			}
+			row.Set(&s, words)
+			if got := row.Get(&s); !slices.Equal(got, words) {
+				t.Errorf("%s: wrote %d, read %d", row.Name, words, got)
+			}
 		}
 	}
 }

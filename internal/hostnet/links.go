@@ -15,10 +15,10 @@ var ErrNoTunnelDevice = errors.New("this kernel has no IP-in-IP tunnel device; l
 
 // AddVeth creates a veth pair: name in the calling thread's namespace, peer in
 // the namespace that the open file descriptor peerNS stands for. The pair never
-// exists anywhere else.
-func AddVeth(name, peer string, peerNS int) error {
+// exists anywhere else. The MTU of both is the kernel's choice if mtu is 0.
+func AddVeth(name, peer string, peerNS, mtu int) error {
 	link := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: peer, PeerNamespace: netlink.NsFd(peerNS)}
-	link.Name = name
+	link.Name, link.MTU = name, mtu
 	if err := netlink.LinkAdd(link); err != nil {
 		return fmt.Errorf("veth pair %s and %s: %w", name, peer, err)
 	}

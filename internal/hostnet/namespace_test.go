@@ -44,7 +44,7 @@ func ownNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer here.Close()
-	if err := AddVeth("eth0", "eth1.100", int(here)); err != nil {
+	if err := AddVeth("eth0", "eth1.100", int(here), 0); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -300,7 +300,7 @@ func TestAnInterfaceThatCameAfterSetupFollowsTheSwitchBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer here.Close()
-	if err := AddVeth("late0", "late1", int(here)); err != nil {
+	if err := AddVeth("late0", "late1", int(here), 0); err != nil {
 		t.Fatal(err)
 	}
 	// Something for the second setup to change and record.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,17 +117,23 @@ func (l *Lab) build(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", node, err)
 		}
 	}
-	for _, node := range []string{Router, Director} {
+	for _, node := range append(l.routers(), Director) {
 		if err := l.Do(node, func() error { return forward(ctx) }); err != nil {
 			return fmt.Errorf("%s: %w", node, err)
 		}
 	}
-	for i := range l.Servers {
-		if err := l.startServer(ServerNode(i + 1)); err != nil {
+	for _, node := range l.Serving() {
+		if err := l.startServer(node); err != nil {
 			return err
 		}
 	}
-	return l.awaitServers(ctx)
+	if err := l.awaitServers(ctx); err != nil {
+		return err
+	}
+	if l.Loss == 0 {
+		return nil
+	}
+	return l.Lose(ctx, l.Loss)
 }
 
 // wire makes bridges, cables and tunnel ends.
@@ -147,7 +154,7 @@ func (l *Lab) wire(plan layout) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.b.node, err)
 		}
-		err = l.Do(c.a.node, func() error { return hostnet.AddVeth(c.a.iface, c.b.iface, int(far)) })
+		err = l.Do(c.a.node, func() error { return hostnet.AddVeth(c.a.iface, c.b.iface, int(far), c.mtu) })
 		if err := errors.Join(err, far.Close()); err != nil {
 			return err
 		}
@@ -174,7 +181,13 @@ func (l *Lab) plugIn(c cable) error {
 					return err
 				}
 			}
-			if l.GRO {
+			far := slices.Contains(c.far, e)
+			if far {
+				if err := hostnet.SetTxChecksum(e.iface, false); err != nil {
+					return err
+				}
+			}
+			if l.GRO || far {
 				return hostnet.SetGRO(e.iface, true)
 			}
 			return nil
@@ -309,7 +322,7 @@ func sweep(ctx context.Context, namespace string) error {
 
 // namespacesOf are the namespaces there are that a lab of that name could have.
 func namespacesOf(name string) []string {
-	shape := regexp.MustCompile("^" + regexp.QuoteMeta(name) + `-(router|director|switch|client\d+|server\d+)$`)
+	shape := regexp.MustCompile("^" + regexp.QuoteMeta(name) + `-(router2?|director|switch|client\d+|server\d+)$`)
 	entries, _ := os.ReadDir(netnsDir)
 	var found []string
 	for _, e := range entries {

@@ -15,6 +15,10 @@ type end struct{ node, iface string }
 type cable struct {
 	a, b   end
 	bridge string
+	mtu    int // 0 as the kernel has it
+	// far are the ends that complete checksums, and receive in bulk, for the
+	// sake of an XDP program at the other.
+	far []end
 }
 
 // layout is a lab decided down to the last route, with nothing done yet.
@@ -57,24 +61,24 @@ func (s Spec) layout() layout {
 	l := layout{
 		bridges: []string{"clients", "servers"},
 		tunnels: map[string][]tunnelEnd{},
-		config:  map[string]hostnet.Want{Switch: {Up: []string{"lo"}}},
+		config:  map[string]hostnet.Want{Switch: {Up: []string{"lo"}}, Router: s.router(), Director: s.director()},
 	}
-	l.cables = []cable{
-		{a: end{Router, "clients"}, b: end{Switch, "router-out"}, bridge: "clients"},
-		{a: end{Router, "director"}, b: end{Director, DirectorOutsideIface}},
-		{a: end{Director, DirectorInsideIface}, b: end{Switch, "director"}, bridge: "servers"},
+	l.cables = append(s.outerCables(), s.cable(Director, DirectorInsideIface, "director", "servers"))
+	if s.onInside() {
+		l.cables = append(l.cables, s.cable(Router, "servers", "router-in", "servers"))
 	}
-	if s.Method != NAT {
-		l.cables = append(l.cables, cable{a: end{Router, "servers"}, b: end{Switch, "router-in"}, bridge: "servers"})
+	if s.Gateways == 2 {
+		l.bridges = append(l.bridges, "middle")
+		l.config[Router2] = s.router2()
 	}
 	for i := range s.Clients {
 		node := ClientNode(i + 1)
-		l.cables = append(l.cables, cable{a: end{node, clientIface}, b: end{Switch, node}, bridge: "clients"})
+		l.cables = append(l.cables, s.cable(node, clientIface, node, "clients"))
 		l.config[node] = s.client(i + 1)
 	}
 	for i := range s.Servers {
 		node := ServerNode(i + 1)
-		l.cables = append(l.cables, cable{a: end{node, serverIface}, b: end{Switch, node}, bridge: "servers"})
+		l.cables = append(l.cables, s.cable(node, serverIface, node, "servers"))
 		l.config[node] = s.server(i + 1)
 		if s.Method == Tunnel {
 			for _, f := range s.FamilyList() {
@@ -82,9 +86,40 @@ func (s Spec) layout() layout {
 			}
 		}
 	}
-	l.config[Router] = s.router()
-	l.config[Director] = s.director()
 	return l
+}
+
+// outerCables join clients, routers and director. A single gateway has a cable
+// to the director; two share a bridge with it.
+func (s Spec) outerCables() []cable {
+	cables := []cable{s.cable(Router, "clients", "router-out", "clients")}
+	if s.Gateways == 2 {
+		return append(cables,
+			s.cable(Router2, "clients", "router2-out", "clients"),
+			s.cable(Router, "director", "router-mid", "middle"),
+			s.cable(Router2, "director", "router2-mid", "middle"),
+			s.cable(Director, DirectorOutsideIface, "director-mid", "middle"))
+	}
+	if s.Arms == 2 {
+		direct := cable{a: end{Router, "director"}, b: end{Director, DirectorOutsideIface}, mtu: s.MTU}
+		if s.XDP {
+			direct.far = []end{direct.a}
+		}
+		cables = append(cables, direct)
+	}
+	return cables
+}
+
+// cable is one from a node to a port of the switch.
+func (s Spec) cable(node, iface, port, bridge string) cable {
+	c := cable{a: end{node, iface}, b: end{Switch, port}, bridge: bridge, mtu: s.MTU}
+	if bridge == "servers" && s.InsideMTU != 0 {
+		c.mtu = s.InsideMTU
+	}
+	if s.XDP && node == Director {
+		c.far = []end{c.b}
+	}
+	return c
 }
 
 func (s Spec) client(i int) hostnet.Want {
@@ -97,32 +132,56 @@ func (s Spec) client(i int) hostnet.Want {
 }
 
 func (s Spec) router() hostnet.Want {
-	w := hostnet.Want{Up: []string{"lo", "clients", "director"}}
-	for _, f := range s.FamilyList() {
-		w.Addresses = append(w.Addresses, at("clients", host(outer[f], 1), outer[f]), at("director", RouterAddr(f), middle[f]))
-		if s.Method == NAT {
-			w.Routes = append(w.Routes, hostnet.Route{To: inner[f], Via: DirectorOutside(f)})
-		} else {
-			w.Addresses = append(w.Addresses, at("servers", routerInside(f), inner[f]))
-		}
+	w := hostnet.Want{Up: []string{"lo", "clients"}}
+	if s.Arms == 2 {
+		w.Up = append(w.Up, "director")
 	}
-	if s.Method != NAT {
+	if s.onInside() {
 		w.Up = append(w.Up, "servers")
+	}
+	for _, f := range s.FamilyList() {
+		w.Addresses = append(w.Addresses, at("clients", host(outer[f], 1), outer[f]))
+		if s.Arms == 2 {
+			w.Addresses = append(w.Addresses, at("director", RouterAddr(f), middle[f]))
+		} else {
+			w.Routes = append(w.Routes, hostnet.Route{To: only(VIP(f)), Via: DirectorInside(f)})
+		}
+		if s.onInside() {
+			w.Addresses = append(w.Addresses, at("servers", RouterInside(f), inner[f]))
+		} else {
+			w.Routes = append(w.Routes, hostnet.Route{To: inner[f], Via: DirectorOutside(f)})
+		}
 	}
 	return w
 }
 
-// director leaves the settings of forwarding to hostnet, as router does. The VIP is on
-// the outside interface and not on lo, because neighbour discovery answers only
-// for addresses of the interface it is asked on.
-func (s Spec) director() hostnet.Want {
-	w := hostnet.Want{Up: []string{"lo", DirectorOutsideIface, DirectorInsideIface}}
+// router2 is another way between the clients and the director. To the servers
+// it goes through the director.
+func (s Spec) router2() hostnet.Want {
+	w := hostnet.Want{Up: []string{"lo", "clients", "director"}}
 	for _, f := range s.FamilyList() {
+		w.Addresses = append(w.Addresses, at("clients", host(outer[f], 254), outer[f]), at("director", Router2Addr(f), middle[f]))
+		w.Routes = append(w.Routes, hostnet.Route{To: inner[f], Via: DirectorOutside(f)})
+	}
+	return w
+}
+
+// director leaves the settings of forwarding to hostnet, as router does. The VIP
+// is on the interface that the clients' packets come in by and not on lo, because
+// neighbour discovery answers only for addresses of the interface it is asked on.
+func (s Spec) director() hostnet.Want {
+	w := hostnet.Want{Up: []string{"lo", DirectorInsideIface}}
+	for _, f := range s.FamilyList() {
+		gateway, outside := RouterInside(f), DirectorInsideIface
+		if s.Arms == 2 {
+			gateway, outside = RouterAddr(f), DirectorOutsideIface
+			w.Up = append(w.Up, outside)
+			w.Addresses = append(w.Addresses, at(outside, DirectorOutside(f), middle[f]))
+		}
 		w.Addresses = append(w.Addresses,
-			at(DirectorOutsideIface, DirectorOutside(f), middle[f]),
-			hostnet.InterfaceAddress{Iface: DirectorOutsideIface, Prefix: netip.PrefixFrom(VIP(f), VIP(f).BitLen())},
+			hostnet.InterfaceAddress{Iface: outside, Prefix: only(VIP(f))},
 			at(DirectorInsideIface, DirectorInside(f), inner[f]))
-		w.Routes = append(w.Routes, defaultRoute(f, RouterAddr(f)))
+		w.Routes = append(w.Routes, defaultRoute(f, gateway))
 	}
 	return w
 }
@@ -132,7 +191,7 @@ func (s Spec) server(i int) hostnet.Want {
 	for _, f := range s.FamilyList() {
 		gateway := DirectorInside(f)
 		if s.Method != NAT {
-			gateway = routerInside(f)
+			gateway = RouterInside(f)
 			device := "lo"
 			if s.Method == Tunnel {
 				device = tunnelName(f)
@@ -150,7 +209,7 @@ func (s Spec) server(i int) hostnet.Want {
 	return w
 }
 
-func routerInside(f ipvs.Family) netip.Addr { return host(inner[f], 254) }
+func only(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
 func tunnelName(f ipvs.Family) string { return tunnelIface + string('0'+rune(f)) }
 

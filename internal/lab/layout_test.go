@@ -18,7 +18,13 @@ func TestASpecThatMakesNoSenseIsExplained(t *testing.T) {
 		{Spec{Name: "My Lab"}, `lab name "My Lab": want up to 30 small letters, digits and dashes, a letter first`},
 		{Spec{Servers: 17}, "17 servers: want 1 to 16"},
 		{Spec{Clients: -1}, "-1 clients: want 1 to 64"},
-		{Spec{Method: "masq"}, `forwarding method "masq": want nat, dr or tunnel`},
+		{Spec{Method: "masq"}, `forwarding method "masq": want nat, dr, tunnel or local`},
+		{Spec{Arms: 3}, "3 arms: want 1 or 2 interfaces of the director"},
+		{Spec{Gateways: 3}, "3 gateways: want 1 or 2"},
+		{Spec{Arms: 1, Gateways: 2}, "2 gateways and 1 arm: the second gateway is on the director's outer link, which takes 2 arms"},
+		{Spec{Loss: 101}, "loss of 101 %: want 0 to 100"},
+		{Spec{MTU: 1000}, "MTU 1000: want 1280 to 9000"},
+		{Spec{InsideMTU: 9001}, "MTU of the servers' link 9001: want 1280 to 9000"},
 		{Spec{Families: "5"}, `family "5": want 4, 6 or both`},
 	} {
 		got := ""
@@ -31,13 +37,25 @@ func TestASpecThatMakesNoSenseIsExplained(t *testing.T) {
 	}
 }
 
+// everyLayout is one lab of each layout there is.
+func everyLayout() []Spec {
+	var all []Spec
+	for _, method := range Methods {
+		for _, s := range []Spec{{}, {Arms: 1}, {Gateways: 2}} {
+			s.Clients, s.Servers, s.Method, s.Families = MaxClients, MaxServers, method, Both
+			all = append(all, s.WithDefaults())
+		}
+	}
+	return all
+}
+
 func TestALabUsesDocumentationAddressesOnlyAndNoneTwiceOnALink(t *testing.T) {
 	var documentation []netip.Prefix
 	for _, p := range []string{"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"} {
 		documentation = append(documentation, netip.MustParsePrefix(p))
 	}
-	for _, method := range []Method{NAT, DR, Tunnel} {
-		l := Spec{Clients: MaxClients, Servers: MaxServers, Method: method, Families: Both}.WithDefaults().layout()
+	for _, spec := range everyLayout() {
+		l := spec.layout()
 		owner := map[netip.Addr]string{}
 		for node, want := range l.config {
 			for _, a := range want.Addresses {
@@ -61,8 +79,8 @@ func TestALabUsesDocumentationAddressesOnlyAndNoneTwiceOnALink(t *testing.T) {
 }
 
 func TestEveryInterfaceOfALabIsPluggedInOnceAndHasAnAcceptableName(t *testing.T) {
-	for _, method := range []Method{NAT, DR, Tunnel} {
-		l := Spec{Clients: MaxClients, Servers: MaxServers, Method: method}.WithDefaults().layout()
+	for _, spec := range everyLayout() {
+		l := spec.layout()
 		seen := map[end]bool{}
 		for _, c := range l.cables {
 			for _, e := range []end{c.a, c.b} {

@@ -23,19 +23,52 @@ const serverHeader = "X-Server"
 //	TCP 80, 8080  HTTP. GET / answers the name; POST / counts the body;
 //	              /bytes?n=N answers N bytes. X-Server names the server and
 //	              X-Client the client's address as the server sees it.
+//	TCP 7         echo of all that comes (RFC 862).
 //	UDP 7         echo, the name before the payload: "server1: hello".
 func Serve(ctx context.Context, name string) error {
+	listeners, sockets, err := listen(ctx)
+	defer func() {
+		for _, c := range sockets {
+			_ = c.Close() // nothing is left to be sent
+		}
+	}()
+	if err != nil {
+		return fmt.Errorf("real server %s: %w", name, err)
+	}
+	server := &http.Server{Handler: handler(name)}
+	var serving sync.WaitGroup
+	for port, l := range listeners {
+		if port == EchoPort {
+			serving.Go(func() { echoStreams(l) })
+			continue
+		}
+		serving.Go(func() { _ = server.Serve(l) })
+	}
+	for _, c := range sockets {
+		serving.Go(func() { echo(c.(*net.UDPConn), name) })
+	}
+	<-ctx.Done()
+	errs := []error{server.Close(), listeners[EchoPort].Close()}
+	for _, c := range sockets {
+		errs = append(errs, c.Close())
+	}
+	serving.Wait()
+	return errors.Join(errs...)
+}
+
+// listen opens the sockets of a real server. What it could open it returns also
+// with an error.
+func listen(ctx context.Context) (map[int]net.Listener, []net.PacketConn, error) {
+	listeners := map[int]net.Listener{}
 	var sockets []net.PacketConn
-	var listeners []net.Listener
 	var errs []error
-	for _, port := range []int{HTTPPort, AltHTTPPort} {
+	for _, port := range []int{HTTPPort, AltHTTPPort, EchoPort} {
 		l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		defer l.Close()
-		listeners = append(listeners, l)
+		listeners[port] = l
 	}
 	for _, network := range []string{"udp4", "udp6"} {
 		c, err := listenEcho(ctx, network)
@@ -46,27 +79,24 @@ func Serve(ctx context.Context, name string) error {
 			errs = append(errs, err)
 			continue
 		}
-		defer c.Close()
 		sockets = append(sockets, c)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("real server %s: %w", name, err)
+	return listeners, sockets, errors.Join(errs...)
+}
+
+// echoStreams sends back what comes by every connection until it is closed. The
+// connections that are left end with the process.
+func echoStreams(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			_, _ = io.Copy(c, c) // who asked sees what is missing
+		}()
 	}
-	server := &http.Server{Handler: handler(name)}
-	var serving sync.WaitGroup
-	for _, l := range listeners {
-		serving.Go(func() { _ = server.Serve(l) })
-	}
-	for _, c := range sockets {
-		serving.Go(func() { echo(c.(*net.UDPConn), name) })
-	}
-	<-ctx.Done()
-	err := server.Close()
-	for _, c := range sockets {
-		err = errors.Join(err, c.Close())
-	}
-	serving.Wait()
-	return err
 }
 
 func handler(name string) http.Handler {

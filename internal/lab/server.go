@@ -44,10 +44,13 @@ func (l *Lab) startServer(node string) error {
 func (l *Lab) awaitServers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	for i := 1; i <= l.Servers; i++ {
+	for i, node := range l.Serving() {
 		for _, f := range l.FamilyList() {
-			at := netip.AddrPortFrom(ServerAddr(i, f), HTTPPort)
-			if err := l.awaitServer(ctx, ServerNode(i), at); err != nil {
+			at := ServerAddr(i+1, f)
+			if node == Director {
+				at = VIP(f)
+			}
+			if err := l.awaitServer(ctx, node, netip.AddrPortFrom(at, HTTPPort)); err != nil {
 				return err
 			}
 		}

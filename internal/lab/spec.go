@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -17,13 +18,17 @@ type Method string
 const (
 	NAT    Method = "nat"    // ipvs.Masquerade: servers answer through the director
 	DR     Method = "dr"     // ipvs.Route: the VIP on the servers' lo; they answer through the router
-	Tunnel Method = "tunnel" // ipvs.Tunnel: the VIP on a tunnel device; they answer through the router
+	Tunnel Method = "tunnel" // ipvs.Tunnel: packets come wrapped; they answer through the router
+	Local  Method = "local"  // ipvs.Route to the director, which is a real server itself; the others as with DR
 )
+
+// Methods are all of them.
+var Methods = []Method{NAT, DR, Tunnel, Local}
 
 // Forwarding is the method as the virtual server table has it.
 func (m Method) Forwarding() ipvs.Method {
 	switch m {
-	case DR:
+	case DR, Local:
 		return ipvs.Route
 	case Tunnel:
 		return ipvs.Tunnel
@@ -45,13 +50,15 @@ const (
 const (
 	MaxServers = 16
 	MaxClients = 64
+	minMTU     = 1280
+	maxMTU     = 9000
 )
 
 // The ports every real server listens on, at all its addresses.
 const (
 	HTTPPort    = 80
 	AltHTTPPort = 8080 // the same service, for port translation
-	EchoPort    = 7    // UDP: "server1: " and the payload
+	EchoPort    = 7    // TCP: what comes; UDP: "server1: " and the payload
 )
 
 // Spec is what a lab is to be. The zero value, with defaults, is one client,
@@ -62,6 +69,23 @@ type Spec struct {
 	Servers  int      `json:"servers"`
 	Method   Method   `json:"method"`
 	Families Families `json:"families"`
+	// Arms is the number of the director's interfaces: 2, one towards the
+	// clients and one towards the servers, or 1 on the servers' link for both.
+	Arms int `json:"arms"`
+	// Gateways is the number of routers, 1 or 2, between the clients and the
+	// director. Routes go by the first; the second is there to be chosen.
+	Gateways int `json:"gateways"`
+	// MTU is that of every link, InsideMTU that of the servers' link where it
+	// differs; 0 leaves what the kernel gives, 1500.
+	MTU       int `json:"mtu,omitempty"`
+	InsideMTU int `json:"inside_mtu,omitempty"`
+	// Loss is how many of a hundred packets the routers lose; see Lab.Lose.
+	Loss float64 `json:"loss,omitempty"`
+	// XDP readies the director's cables for XDP on its interfaces: the far
+	// ends complete checksums before they send, which a program that rewrites
+	// frames needs, and receive offload is on, so that they take what one
+	// redirects.
+	XDP bool `json:"xdp,omitempty"`
 	// GRO turns generic receive offload of every interface on, which veth
 	// needs to take what an XDP program redirects. It is off by default, as
 	// on any veth.
@@ -88,6 +112,12 @@ func (s Spec) WithDefaults() Spec {
 	if s.Families == "" {
 		s.Families = Only4
 	}
+	if s.Arms == 0 {
+		s.Arms = 2
+	}
+	if s.Gateways == 0 {
+		s.Gateways = 1
+	}
 	return s
 }
 
@@ -102,13 +132,38 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("%d clients: want 1 to %d", s.Clients, MaxClients)
 	case s.Servers < 1 || s.Servers > MaxServers:
 		return fmt.Errorf("%d servers: want 1 to %d", s.Servers, MaxServers)
-	case !slices.Contains([]Method{NAT, DR, Tunnel}, s.Method):
-		return fmt.Errorf("forwarding method %q: want nat, dr or tunnel", s.Method)
+	case !slices.Contains(Methods, s.Method):
+		return fmt.Errorf("forwarding method %q: want nat, dr, tunnel or local", s.Method)
 	case !slices.Contains([]Families{Only4, Only6, Both}, s.Families):
 		return fmt.Errorf("family %q: want 4, 6 or both", s.Families)
+	case s.Arms != 1 && s.Arms != 2:
+		return fmt.Errorf("%d arms: want 1 or 2 interfaces of the director", s.Arms)
+	case s.Gateways != 1 && s.Gateways != 2:
+		return fmt.Errorf("%d gateways: want 1 or 2", s.Gateways)
+	case s.Gateways == 2 && s.Arms == 1:
+		return errors.New("2 gateways and 1 arm: the second gateway is on the director's outer link, which takes 2 arms")
+	}
+	return errors.Join(s.validLoss(), s.validMTU("MTU", s.MTU), s.validMTU("MTU of the servers' link", s.InsideMTU))
+}
+
+func (s Spec) validLoss() error {
+	if s.Loss < 0 || s.Loss > 100 {
+		return fmt.Errorf("loss of %g %%: want 0 to 100", s.Loss)
 	}
 	return nil
 }
+
+// validMTU wants what IPv6 needs, and what veth takes.
+func (s Spec) validMTU(what string, mtu int) error {
+	if mtu != 0 && (mtu < minMTU || mtu > maxMTU) {
+		return fmt.Errorf("%s %d: want %d to %d", what, mtu, minMTU, maxMTU)
+	}
+	return nil
+}
+
+// onInside says whether the router has a foot on the servers' link: where
+// servers answer past the director, or the director has no other link.
+func (s Spec) onInside() bool { return s.Method != NAT || s.Arms == 1 }
 
 // FamilyList are the address families the lab speaks, IPv4 first.
 func (s Spec) FamilyList() []ipvs.Family {
@@ -125,6 +180,7 @@ func (s Spec) FamilyList() []ipvs.Family {
 // links that have more than two ends.
 const (
 	Router   = "router"
+	Router2  = "router2" // where there are two gateways
 	Director = "director"
 	Switch   = "switch"
 )
@@ -141,9 +197,24 @@ func (s Spec) Nodes() []string {
 	for i := range s.Clients {
 		nodes = append(nodes, ClientNode(i+1))
 	}
-	nodes = append(nodes, Router, Director, Switch)
+	nodes = append(nodes, s.routers()...)
+	nodes = append(nodes, Director, Switch)
 	for i := range s.Servers {
 		nodes = append(nodes, ServerNode(i+1))
+	}
+	return nodes
+}
+
+func (s Spec) routers() []string { return []string{Router, Router2}[:s.Gateways] }
+
+// Serving are the nodes that run a real server.
+func (s Spec) Serving() []string {
+	var nodes []string
+	for i := range s.Servers {
+		nodes = append(nodes, ServerNode(i+1))
+	}
+	if s.Method == Local {
+		nodes = append(nodes, Director)
 	}
 	return nodes
 }
@@ -187,7 +258,13 @@ func DirectorOutside(f ipvs.Family) netip.Addr { return host(middle[f], 2) }
 // RouterAddr is the router's address towards the director.
 func RouterAddr(f ipvs.Family) netip.Addr { return host(middle[f], 1) }
 
-// The interfaces of the director.
+// RouterInside is the router's address on the servers' link, if it is on it.
+func RouterInside(f ipvs.Family) netip.Addr { return host(inner[f], 254) }
+
+// Router2Addr is the second router's address towards the director.
+func Router2Addr(f ipvs.Family) netip.Addr { return host(middle[f], 254) }
+
+// The interfaces of the director; with one arm it has the inside one alone.
 const (
 	DirectorOutsideIface = "outside"
 	DirectorInsideIface  = "inside"

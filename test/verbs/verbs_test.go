@@ -137,6 +137,10 @@ func TestWhatCannotBeIsRefusedWithARemedy(t *testing.T) {
 		{"destination edit --tcp 203.0.113.10:80 --server 192.0.2.2 --method nat", "masq, route, tunnel"},
 		{"list -o xml", "table, wide, json, yaml"},
 		{"restore --dry-run", "--atomic"},
+		{"sysctl net.ipv4.vs.no_such", "evs sysctl"},
+		{"sysctl -w net.ipv4.vs.drop_entry=7", "0 to 3"},
+		{"sysctl -w net.ipv4.vs.conntrack=1", "netfilter"},
+		{"sysctl -w net.ipv4.vs.drop_entry", "NAME=VALUE"},
 	} {
 		t.Run(test.line, func(t *testing.T) {
 			r := m.run("", strings.Fields(test.line)...)

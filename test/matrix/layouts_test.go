@@ -1,0 +1,42 @@
+package matrix
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/evs-project/evs/internal/lab"
+)
+
+// layouts are labs other than the plain one, which every method can do with.
+var layouts = []struct {
+	name string
+	spec lab.Spec
+}{
+	{"one arm", lab.Spec{Arms: 1}},
+	{"two gateways", lab.Spec{Gateways: 2}},
+	{"large frames", lab.Spec{MTU: 9000}},
+	{"a narrow link to the servers", lab.Spec{InsideMTU: 1400}},
+}
+
+func TestEveryMethodCarriesInEveryLayout(t *testing.T) {
+	for i, layout := range layouts {
+		for _, method := range methods() {
+			t.Run(layout.name+", "+string(method), func(t *testing.T) {
+				t.Parallel()
+				spec := layout.spec
+				spec.Name, spec.Method, spec.Families = fmt.Sprintf("lay-%d-%s", i, method), method, lab.Both
+				l := up(t, spec)
+				for i, r := range rows(method) {
+					t.Run(r.name, func(t *testing.T) {
+						on(t, l, lab.Director, "ipvsadm -C")
+						on(t, l, lab.Director, append(r.rules(l, "t"), r.rules(l, "u")...)...)
+						c := &client{lab: l, to: netip.AddrPortFrom(lab.VIP(r.vip), lab.EchoPort)}
+						c.port.Store(uint32(10_000 + i*1000))
+						send(t, c, r, layout.name)
+					})
+				}
+			})
+		}
+	}
+}
