@@ -18,6 +18,7 @@ var verbs = []func() *cobra.Command{
 	statusVerb,
 	unloadVerb,
 	directorVerb,
+	realserverVerb,
 	labVerb,
 	manualVerb,
 }
