@@ -126,6 +126,23 @@ static __always_inline int kind_unwrap(const struct view *v, struct decap *d)
 	return ipip_unwrap(d);
 }
 
+#define GUE_REMCSUM_BYTES (sizeof(struct udphdr) + GUE_BASE + 8)
+
+/* Adds up what lies between the outer IP header and the transport header inside,
+ * where the checksum's part begins. False: it begins elsewhere. */
+static __always_inline bool remcsum_sum_before(const struct view *v, const struct decap *d, __u32 *sum)
+{
+	struct iphdr *ip = view_at(v, d->at, sizeof(*ip));
+
+	if (!ip || d->at - d->udp != GUE_REMCSUM_BYTES ||
+	    !view_sum(v, d->udp, GUE_REMCSUM_BYTES / 2, sum))
+		return false;
+	if (d->inner == 6)
+		return d->remcsum_start == sizeof(struct ipv6hdr) &&
+		       view_sum(v, d->at, sizeof(struct ipv6hdr) / 2, sum);
+	return d->remcsum_start == ip->ihl * 4 && view_sum_ip4(v, d->at, ip->ihl, sum);
+}
+
 /*
  * Remote checksum offload: the checksum inside is not made yet; its field holds
  * the sum of the pseudo-header. It need not be added up from the packet. All of
@@ -135,17 +152,17 @@ static __always_inline int kind_unwrap(const struct view *v, struct decap *d)
  */
 static __always_inline int remcsum_finish(const struct view *v, struct decap *d, __u32 *diff)
 {
-	__u32 sum = d->pseudo + bpf_htons(IPPROTO_UDP), start = d->at + d->remcsum_start;
-	struct udphdr *udp = view_at(v, d->udp, sizeof(*udp));
 	__u16 *field = view_at(v, d->at + d->remcsum_field, 2), check;
+	struct udphdr *udp = view_at(v, d->udp, sizeof(*udp));
+	__u32 sum = d->pseudo + bpf_htons(IPPROTO_UDP);
 
 	if (v->super) /* the stack makes or trusts such packets' checksums itself */
 		return DECAP_OK;
-	if (!udp || !udp->check || !field || d->remcsum_field & 1 || d->remcsum_start & 1 ||
-	    d->remcsum_field < d->remcsum_start || start >= d->end)
+	if (!udp || !udp->check || !field || d->remcsum_field & 1 ||
+	    d->remcsum_field < d->remcsum_start)
 		return DECAP_REASON_GUE_REMCSUM;
 	sum += udp->len;
-	if (!view_sum(v, d->udp, start, &sum))
+	if (!remcsum_sum_before(v, d, &sum))
 		return DECAP_REASON_GUE_REMCSUM;
 	check = csum_fold(sum);
 	if (!check)

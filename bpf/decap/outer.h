@@ -33,11 +33,12 @@ static __always_inline int outer_parse4(const struct view *v, const struct decap
 {
 	struct decap_key key = {.family = 4};
 	struct iphdr *ip = view_at(v, L3_OFFSET, sizeof(*ip));
-	__u32 sum = 0;
+	__u32 sum = 0, ihl;
 	__u16 fragment;
 
 	if (!ip || ip->version != 4 || ip->ihl < 5)
 		return DECAP_NOT_OURS;
+	ihl = ip->ihl;
 	d->proto = ip->protocol;
 	d->at = L3_OFFSET + ip->ihl * 4;
 	d->tos = ip->tos;
@@ -53,7 +54,7 @@ static __always_inline int outer_parse4(const struct view *v, const struct decap
 	if (fragment)
 		return DECAP_REASON_FRAGMENT;
 	/* what is inside the kernel checks itself; this it will not see */
-	if (!view_sum(v, L3_OFFSET, d->at, &sum))
+	if (!view_sum_ip4(v, L3_OFFSET, ihl, &sum))
 		return DECAP_REASON_MALFORMED;
 	return csum_fold(sum) == 0xffff ? DECAP_OK : DECAP_REASON_CHECKSUM;
 }

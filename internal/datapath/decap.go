@@ -120,27 +120,14 @@ func buildDecap(dir string) error {
 	if err := removePins(dir); err != nil { // of a creation that was killed
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(dir, linksDir), 0o700); err != nil {
-		return fmt.Errorf("directory of pins: %w", err)
-	}
-	if err := pinBeacon(dir); err != nil {
+	if err := found(dir); err != nil {
 		return err
 	}
 	spec, err := loadDecap()
 	if err != nil {
 		return fmt.Errorf("compiled decapsulator: %w", err)
 	}
-	maps, err := loadAll([]*ebpf.CollectionSpec{spec}, dir)
-	if err != nil {
-		return err
-	}
-	defer closeAll(maps)
-	for name, m := range maps {
-		if err := m.Pin(filepath.Join(dir, name)); err != nil {
-			return fmt.Errorf("pin map %s: %w", name, err)
-		}
-	}
-	return nil
+	return pinAll([]*ebpf.CollectionSpec{spec}, dir)
 }
 
 // changeDecap writes the addresses before the kinds, so that the programs begin

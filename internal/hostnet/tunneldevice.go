@@ -72,9 +72,7 @@ func (s RealServerSpec) devices(want *Want, have Facts) {
 		names = append(names, end.Name)
 	}
 	if s.Tunnel == "gue" {
-		for _, port := range s.fouPorts() {
-			want.Made = append(want.Made, port)
-		}
+		want.Made = append(want.Made, s.fouPorts()...)
 	}
 	want.Up = append(want.Up, names...)
 	relaxDevices(want, have.Sysctl, names)
