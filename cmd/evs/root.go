@@ -12,6 +12,7 @@ var verbs = []func() *cobra.Command{
 	listVerb,
 	saveVerb,
 	restoreVerb,
+	markVerb,
 	sysctlVerb,
 	attachVerb,
 	detachVerb,

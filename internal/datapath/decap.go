@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
 )
 
 // ErrNoDecap means that this network namespace has no decapsulator.
@@ -52,7 +53,7 @@ type Decap struct {
 func decapAttacher(dir string) attacher {
 	return attacher{
 		dir:    dir,
-		tc:     door{name: "tc", program: decapProgEvsDecapTc, attach: attachTC},
+		tc:     []door{{name: "tc", program: decapProgEvsDecapTc, attach: attachTC, parent: netlink.HANDLE_MIN_INGRESS}},
 		xdp:    door{name: "xdp", program: decapProgEvsDecapXdp, attach: attachXDP},
 		clsact: 0xe6,
 	}

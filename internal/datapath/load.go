@@ -30,10 +30,10 @@ var (
 
 // Sizes of a new table.
 type Sizes struct {
-	// Conns is the number of connections the table has room for. Its slots
-	// are an eighth more, rounded up to a power of two; a slot takes 32 bytes
-	// for IPv4, and the overflow region a sixteenth on top. 0: chosen by
-	// memory.
+	// Conns is the number of connections the table has room for, of IPv4 and
+	// as many of IPv6. Its slots are an eighth more, rounded up to a power of
+	// two; a slot takes 32 bytes for IPv4 and 64 for IPv6, and the overflow
+	// region a sixteenth on top. 0: chosen by memory, of IPv6 half as many.
 	Conns int
 	// Dsts is the number of destinations; 0: chosen by memory.
 	Dsts int
@@ -210,14 +210,20 @@ func loadSpecs(hz uint32, sizes Sizes) ([]*ebpf.CollectionSpec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("number of CPUs: %w", err)
 	}
-	buckets := sizes.buckets(memorySize())
-	overflow := max(minOverflow, buckets/overflowPart)
+	buckets4 := sizes.buckets(memorySize())
+	buckets6 := buckets4
+	if sizes.Conns == 0 {
+		buckets6 = max(minBuckets, buckets4/2)
+	}
+	overflow4, overflow6 := max(minOverflow, buckets4/overflowPart), max(minOverflow, buckets6/overflowPart)
 	facts := map[string]any{
-		controlVarConfHz:       hz,
-		controlVarConfCpus:     uint32(cpus),
-		controlVarConfBuckets:  uint32(buckets),
-		controlVarConfOverflow: uint32(overflow),
-		controlVarConfSeed:     randomSeed(),
+		controlVarConfHz:        hz,
+		controlVarConfCpus:      uint32(cpus),
+		controlVarConfBuckets4:  uint32(buckets4),
+		controlVarConfBuckets6:  uint32(buckets6),
+		controlVarConfOverflow4: uint32(overflow4),
+		controlVarConfOverflow6: uint32(overflow6),
+		controlVarConfSeed:      randomSeed(),
 	}
 	var specs []*ebpf.CollectionSpec
 	for _, load := range []func() (*ebpf.CollectionSpec, error){loadControl, loadTc, loadXdp} {
@@ -232,7 +238,8 @@ func loadSpecs(hz uint32, sizes Sizes) ([]*ebpf.CollectionSpec, error) {
 		spec.Maps[controlMapEstimators].MaxEntries = dsts
 		spec.Maps[controlMapUnits].MaxEntries = dsts * unitsPerDst
 		spec.Maps[controlMapStatsMap].MaxEntries = dsts * uint32(cpus)
-		spec.Maps[controlMapConns4].MaxEntries = uint32(buckets + overflow)
+		spec.Maps[controlMapConns4].MaxEntries = uint32(buckets4 + overflow4)
+		spec.Maps[controlMapConns6].MaxEntries = uint32(buckets6 + overflow6)
 		facts[controlVarConfDsts] = dsts
 		for name, value := range facts {
 			if v := spec.Variables[name]; v != nil {

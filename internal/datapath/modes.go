@@ -58,7 +58,7 @@ func (t *Table) attachAll(asked func(name string) bool) error {
 		return err
 	}
 	a := t.attacher()
-	if err := a.dropStale(present); err != nil {
+	if err := errors.Join(a.dropStale(present), a.tellAddrs(present)); err != nil {
 		return err
 	}
 	for _, f := range present {
