@@ -6,7 +6,7 @@
  * Who writes what:
  *   user space (under the table's lock): service, version, entry, dst identity,
  *     settings, filter;
- *   the data path: conn4, counts and next hop of a dst, sched_state, stats;
+ *   the data path: conn, counts and next hop of a dst, sched_state, stats;
  *   the timer: estimator, sweep.
  *
  * Words that are read without a lock while they change are naturally aligned
@@ -29,13 +29,6 @@ enum abi { ABI_VERSION = 2 }; /* a table made by another is not opened */
 #define MAX_NEXTHOPS 16384
 
 enum family { FAMILY_V4 = 4, FAMILY_V6 = 6 };
-
-/* An IPv4 address is in the first word, the others are zero. */
-union addr {
-	__u8 b[16];
-	__u32 w[4];
-	__u64 q[2];
-};
 
 #include "abi_mark.h"
 
@@ -238,10 +231,12 @@ struct settings {
 struct sweep {
 	__u64 expired;	   /* connections ended since the table was made */
 	__u64 passes;	   /* times the whole table was swept */
-	__u32 bucket;	   /* where the next tick begins */
+	__u32 bucket;	   /* where the next tick begins, IPv4 */
+	__u32 bucket6;
 	__u32 dst;
 	__u32 dst_stamp;   /* jiffies when the present estimation round began */
 	__u32 tick_stamp;  /* jiffies of the last tick: tells that it is alive */
+	__u32 pad;
 };
 
 /*

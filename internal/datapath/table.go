@@ -118,7 +118,8 @@ func Unload(ctx context.Context) (bool, error) {
 	}
 	defer l.release()
 	had := exists(p.table())
-	return had, errors.Join(attacher{dir: p.table()}.detach(), removePins(p.dir), removeRemains(p))
+	return had, errors.Join(tableAttacher(p.table()).detach(),
+		removePins(p.table()), removePins(p.building()), p.leave(), removeRemains(p))
 }
 
 // removeRemains clears what dead namespaces and killed creations left. What
@@ -141,8 +142,7 @@ func removeRemains(own place) error {
 		if err != nil {
 			continue
 		}
-		p := place{root: own.root, dir: dir}
-		if !exists(p.table()) || !alive(p.table()) {
+		if p := (place{root: own.root, dir: dir}); !p.alive() {
 			errs = append(errs, removePins(dir))
 		}
 		l.release()
