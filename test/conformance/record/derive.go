@@ -164,7 +164,7 @@ func tooBigReplies(six scenario) (all []step) {
 
 func apply(s step, changes []change) (step, bool) {
 	for _, c := range changes {
-		ok := true
+		var ok bool
 		if s, ok = c(s); !ok {
 			return s, false
 		}
