@@ -27,6 +27,11 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	rc = packet_read(ctx, p, &interest, family);
 	if (rc)
 		return rc;
+	if (family == FAMILY_V4 && p->options) {
+		rc = ctx_options(ctx, 0, false);
+		if (rc)
+			return rc;
+	}
 	rc = ports_read(ctx, p);
 	if (rc)
 		return rc;
@@ -44,6 +49,8 @@ static __always_inline int director(CTX *ctx, const __u8 family)
 	if (!w)
 		return CTX_PASS;
 	rc = packet_direct(ctx, w, &verdict, family);
+	if (rc == LEAVE)
+		rc = ctx_inside(ctx, w, &verdict, family);
 	if (rc == REASON_SLOW_PATH)
 		count(REASON_SLOW_PATH);
 	return rc < 0 ? ctx_refuse(ctx, w, -rc) : verdict;

@@ -4,9 +4,14 @@
 #pragma once
 
 #include "ctx_tc.h"
+#include "cut.h"
 #include "fwd/direct.h"
 #include "icmp.h"
+#include "inside.h"
+#include "kept.h"
+#include "leave.h"
 #include "nexthop.h"
+#include "options.h"
 
 static __always_inline bool ctx_can_reach(CTX *ctx, const struct hop *hop)
 {
@@ -32,27 +37,88 @@ static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reas
 	if (!icmp_errors[reason & REASON_MASK].type || p->quote || p->bare)
 		return false;
 	/* like the kernel, which takes a hop off before it looks at the size */
-	if (reason == REASON_TOO_BIG &&
-	    (!p->whole || (p->family == FAMILY_V4 && !ttl_decrement(ctx, FAMILY_V4))))
+	if (reason == REASON_TOO_BIG && (!p->whole || !ttl_decrement(ctx, p->family)))
 		return false;
 	return icmp_allowed();
+}
+
+/* Turns the packet into the error w->error, and sends that. */
+static __noinline int error_send(CTX *ctx, struct work *w)
+{
+	struct pkt *p = &w->pkt;
+	struct hop hop = {};
+
+	w->route.family = p->family;
+	w->route.src = p->daddr;
+	w->route.dst = p->saddr;
+	if (route_ask(ctx) || !icmp_make(ctx, p, w->error, w->route.ifindex))
+		return CTX_DROP;
+	hop.ifindex = w->route.ifindex;
+	return ctx_send(ctx, &hop, &w->route);
 }
 
 /* Drops the packet, and tells its sender why where there is an error for it. A
  * function of its own for the verifier's sake. */
 static __noinline int ctx_refuse(CTX *ctx, struct work *w, int reason)
 {
-	struct pkt *p = &w->pkt;
-	struct hop hop = {};
-
 	count(reason);
-	if (!refusal_told(ctx, p, reason))
+	if (!refusal_told(ctx, &w->pkt, reason))
 		return CTX_DROP;
-	w->route.family = p->family;
-	w->route.src = p->daddr;
-	w->route.dst = p->saddr;
-	if (route_ask(ctx) || !icmp_make(ctx, p, reason))
-		return CTX_DROP;
-	hop.ifindex = w->route.ifindex;
-	return ctx_send(ctx, &hop, &w->route);
+	w->error = icmp_what(reason, w->pkt.family);
+	return error_send(ctx, w);
+}
+
+/* What is left to the host may be an error about a tunnel of ours: 0 and *verdict,
+ * LEAVE or a reason. */
+static __always_inline int ctx_inside(CTX *ctx, struct work *w, int *verdict, const __u8 family)
+{
+	int rc;
+
+	if (family != FAMILY_V4 || !w->pkt.quote)
+		return LEAVE;
+	rc = inside_error(ctx, w);
+	if (rc != 1)
+		return rc;
+	*verdict = icmp_allowed() ? error_send(ctx, w) : CTX_DROP;
+	return 0;
+}
+
+/* A fragment whose first has not come: kept, if it came by an interface. What the host
+ * sends itself is in order. */
+static __always_inline int ctx_keep(CTX *ctx, struct pkt *p)
+{
+	return ctx->ingress_ifindex ? frag_keep(ctx, p) : LEAVE;
+}
+
+/* A first fragment is noted, and what waited for it comes behind it. */
+static __always_inline int ctx_follow(CTX *ctx, const struct pkt *p)
+{
+	frag_note(p);
+	return frag_follow(ctx, p) ? 0 : -REASON_REWRITE_FAILED;
+}
+
+static __always_inline int ctx_options(CTX *ctx, __u32 addr, bool fill)
+{
+	return options_pass(ctx, addr, fill);
+}
+
+/* Cuts the packet for the interface that it leaves by. */
+static __always_inline bool ctx_cut(CTX *ctx, __u32 mtu, __u32 ifindex)
+{
+	return packet_cut(ctx, mtu, ifindex, 0);
+}
+
+/* Cuts the packet as it came: its pieces come in once more, and each waits for its
+ * neighbour in the kernel's table. */
+static __always_inline int ctx_cut_first(CTX *ctx, __u32 mtu, int *verdict)
+{
+	if (!packet_cut(ctx, mtu, ctx->ifindex, BPF_F_INGRESS))
+		return -REASON_REWRITE_FAILED;
+	*verdict = bpf_redirect(ctx->ifindex, BPF_F_INGRESS);
+	return 0;
+}
+
+static __always_inline bool ctx_unwrap_atomic(CTX *ctx, struct pkt *p)
+{
+	return atomic_unwrap(ctx, p);
 }

@@ -66,6 +66,18 @@ static __always_inline __u32 method_overhead(const struct conn_ref *ref)
 	return life_method(ref->life) == METHOD_TUNNEL ? tunnel_overhead(ref->dst) : 0;
 }
 
+/* Whether a packet that is too big for its way is cut: what DF does not forbid, and
+ * errors, as nobody is told about them (RFC 1122). In a tunnel, DF counts only as
+ * far as the outer packet has it. Only tc cuts. */
+static __always_inline bool packet_is_cut(const struct pkt *p, const struct conn_ref *ref,
+					  const __u8 family)
+{
+	if (CTX_IS_XDP || family != FAMILY_V4)
+		return false;
+	return !p->whole || p->quote ||
+	       (life_method(ref->life) == METHOD_TUNNEL && !pmtu_wanted());
+}
+
 /* Finds the way of a packet: 0, REASON_SLOW_PATH, LEAVE or a reason. */
 static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *ref, bool reply,
 				    __u32 now, struct hop *hop, const __u8 family)
@@ -80,12 +92,39 @@ static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *r
 	if (rc)
 		return reply && rc != -REASON_FORWARDING_DISABLED ? LEAVE : rc;
 	if (hop_too_big(ctx, hop, w->pkt.len + method_overhead(ref), &mtu)) {
-		if (reply && w->pkt.whole)
-			return LEAVE; /* likewise */
 		w->pkt.mtu = mtu - method_overhead(ref);
-		return -REASON_TOO_BIG;
+		if (!packet_is_cut(&w->pkt, ref, family))
+			return reply && w->pkt.whole ? LEAVE : -REASON_TOO_BIG; /* likewise */
+		w->pkt.cut = mtu;
+		hop_settle(hop, &w->route);
 	}
 	return ctx_can_reach(ctx, hop) ? 0 : REASON_SLOW_PATH;
+}
+
+/* What else the kernel changes in a packet on its way: options are filled in, and a
+ * fragment that is the whole packet has lost its header. In a tunnel of IPv6 the outer
+ * packet is one then. */
+static __always_inline int packet_touch(CTX *ctx, struct pkt *p, const struct conn_ref *ref,
+					bool reply, const __u8 family)
+{
+	if (family == FAMILY_V4)
+		return p->options ? ctx_options(ctx, reply ? ref->conn->vaddr : p->daddr.w[0], true)
+				  : 0;
+	if (!p->atomic)
+		return 0;
+	if (life_method(ref->life) == METHOD_TUNNEL && ref->dst->family == FAMILY_V6)
+		p->cut = 0xffff;
+	return ctx_unwrap_atomic(ctx, p) ? 0 : -REASON_REWRITE_FAILED;
+}
+
+/* Counts a packet as the kernel would, which puts fragments together first. */
+static __always_inline void packet_count(const struct pkt *p, const struct conn_ref *ref, bool reply)
+{
+	__u32 len = p->len;
+
+	if (p->later)
+		len -= p->body - L3_OFFSET;
+	stats_packet(ref->conn->dst, reply, !p->later, len);
 }
 
 /* Steps, counts, rewrites and sends a packet of a connection. What goes to the host
@@ -101,15 +140,22 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 
 	if (!reply && !(ref->dst->flags & DST_AVAILABLE))
 		return -REASON_DESTINATION_GONE;
+	if (!CTX_IS_XDP && family == FAMILY_V4 && p->quote && !quote_is_right(ctx, p))
+		return -REASON_MALFORMED;
 	if (!here) {
 		rc = hop_find(ctx, w, ref, reply, now, &hop, family);
+		if (rc)
+			return rc;
+		if (p->cut && !hop.via)
+			return ctx_cut_first(ctx, p->mtu, verdict);
+		rc = packet_touch(ctx, p, ref, reply, family);
 		if (rc)
 			return rc;
 	}
 	if (!p->quote && !p->bare)
 		conn_step(ref, p, reply, now, set);
 	if (!p->quote || !reply)
-		stats_packet(ref->conn->dst, reply, p->len);
+		packet_count(p, ref, reply);
 	if (!packet_rewrite(ctx, p, ref, reply, family))
 		return -REASON_REWRITE_FAILED;
 	if (here)
@@ -119,6 +165,8 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 		if (rc)
 			return rc;
 	}
+	if (p->cut && !ctx_cut(ctx, p->cut, hop.ifindex))
+		return -REASON_REWRITE_FAILED;
 	*verdict = ctx_send(ctx, &hop, &w->route);
 	return 0;
 }

@@ -80,6 +80,14 @@ struct {
 	__type(value, union addr);
 } link_addrs SEC(".maps");
 
+/* The IPv6 addresses of the host. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, union addr);
+	__type(value, __u32);
+} own_addrs SEC(".maps");
+
 /* Rules of firewall marks; two generations, of which one is in force. */
 MAPPED(mark_rules, struct mark_rule, 2 * MAX_MARK_RULES);
 MAPPED(mark_places, __u64, 2 * MAX_MARK_PLACES);

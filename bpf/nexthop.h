@@ -169,6 +169,59 @@ static __always_inline void hop_follow(struct hop *hop, const struct route *r)
 	hop->ifindex = r->ifindex;
 }
 
+/* Where a packet cannot go by the kernel's neighbour table: by what the route's answer
+ * said, if that was resolved. */
+static __always_inline void hop_settle(struct hop *hop, const struct route *r)
+{
+	if (!hop->via)
+		hop->via = nexthop_get(r->index);
+}
+
+/* What takes less than the interface on the way to a server, as somebody on it said
+ * (RFC 1191); known for as long as Linux would (mtu_expires). */
+#define PATH_MTU_SECONDS 600
+#define PATH_MTU_LEAST 552 /* nobody is believed less (min_pmtu) */
+
+struct path_mtu {
+	__u32 mtu;
+	__u32 stamp; /* jiffies */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, union addr);
+	__type(value, struct path_mtu);
+} path_mtus SEC(".maps");
+
+/* Notes how much the way to a server takes, and returns what was thought before, if
+ * anything was. */
+static __always_inline __u32 path_mtu_learn(struct dst *d, __u32 mtu)
+{
+	struct path_mtu path = {.mtu = mtu, .stamp = now_jiffies()};
+	__u32 known = d->mtu;
+
+	if (path.mtu < PATH_MTU_LEAST)
+		path.mtu = PATH_MTU_LEAST;
+	if (known && path.mtu >= known)
+		return known;
+	bpf_map_update_elem(&path_mtus, &d->addr, &path, BPF_ANY);
+	d->mtu = path.mtu;
+	return known ? known : path.mtu;
+}
+
+/* How much the way to a server takes, by the route and by what was heard. */
+static __always_inline __u32 path_mtu(CTX *ctx, const struct dst *d)
+{
+	struct path_mtu *path = bpf_map_lookup_elem(&path_mtus, &d->addr);
+	__u32 mtu = route_mtu(ctx);
+
+	if (path && now_jiffies() - path->stamp < PATH_MTU_SECONDS * conf_hz &&
+	    (!mtu || path->mtu < mtu))
+		return path->mtu;
+	return mtu;
+}
+
 #define MTU_ALWAYS 576 /* what every way takes (RFC 791) */
 
 /* Whether a packet of len bytes is too large for the way; mtu is what the route
@@ -208,7 +261,7 @@ static __always_inline int hop_forward(CTX *ctx, struct work *w, struct dst *d, 
 	rc = route_ask(ctx);
 	d->nexthop_stamp = now;
 	d->nexthop = rc ? 0 : w->route.index;
-	d->mtu = rc ? 0 : route_mtu(ctx);
+	d->mtu = rc ? 0 : path_mtu(ctx, d);
 	hop_follow(hop, &w->route);
 	/* Once a second a packet goes by the kernel's neighbour table, which so
 	 * keeps the server's entry alive and notices when it moves. */

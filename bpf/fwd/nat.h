@@ -8,6 +8,7 @@
 
 #include "../crc32c.h"
 #include "../quote.h"
+#include "../sum.h"
 #include "direct.h"
 
 struct translation {
@@ -51,20 +52,16 @@ static __always_inline bool ip_translate(CTX *ctx, const struct translation *t, 
 }
 
 /* Translates the address in the header that an ICMP error quotes: there it is the
- * other end. *diff becomes what that makes to a sum over the header. */
+ * other end. */
 static __always_inline bool quoted_ip_translate(CTX *ctx, const struct pkt *p,
-						const struct translation *t, __u32 *diff,
-						const __u8 family)
+						const struct translation *t, const __u8 family)
 {
 	if (family == FAMILY_V6) {
 		struct ipv6hdr *ip = ctx_header(ctx, p->quote, sizeof(*ip));
-		union addr *addr;
 
 		if (!ip)
 			return false;
-		addr = (union addr *)(t->source ? &ip->daddr : &ip->saddr);
-		*diff = csum_diff_addr(addr, &t->addr, family);
-		*addr = t->addr;
+		*(union addr *)(t->source ? &ip->daddr : &ip->saddr) = t->addr;
 	} else {
 		struct iphdr *ip = ctx_header(ctx, p->quote, sizeof(*ip));
 		__u32 *word;
@@ -75,36 +72,62 @@ static __always_inline bool quoted_ip_translate(CTX *ctx, const struct pkt *p,
 		/* its checksum makes up for the address */
 		ip->check = csum_apply(ip->check, csum_diff32(*word, t->addr.w[0]));
 		*word = t->addr.w[0];
-		*diff = 0;
 	}
 	return true;
 }
 
-/*
- * Translates what an ICMP error quotes. The quoted transport checksum stays: often
- * it is not all there. The sum of the whole, over IPv6, covers the addresses of the
- * error itself too, whose change made outer_diff.
- */
+/* Whether the checksum of an ICMP error is right. */
+static __always_inline bool quote_is_right(CTX *ctx, const struct pkt *p)
+{
+	__u32 at = p->quote - sizeof(struct icmphdr);
+
+	return packet_sum(ctx, at, p->len + L3_OFFSET - at) == 0xffff;
+}
+
+/* Makes the checksum of an ICMPv6 error anew, as the kernel does. */
+static __always_inline bool quote_sum6(CTX *ctx, const struct pkt *p)
+{
+	__u32 at = p->quote - sizeof(struct icmphdr), len = p->len + L3_OFFSET - at, sum;
+	struct icmphdr *icmp = ctx_header(ctx, at, sizeof(*icmp));
+	const union addr nothing = {};
+	struct ipv6hdr *ip;
+
+	if (!icmp)
+		return false;
+	icmp->checksum = 0;
+	sum = packet_sum(ctx, at, len) + bpf_htons(len) + bpf_htons(IPPROTO_ICMPV6);
+	ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip));
+	if (!ip)
+		return false;
+	sum += csum_diff_addr(&nothing, (union addr *)&ip->saddr, FAMILY_V6) +
+	       csum_diff_addr(&nothing, (union addr *)&ip->daddr, FAMILY_V6);
+	icmp = ctx_header(ctx, at, sizeof(*icmp));
+	if (!icmp)
+		return false;
+	icmp->checksum = ~csum_fold(sum);
+	return true;
+}
+
+/* Translates what an ICMP error quotes. The quoted transport checksum stays: often
+ * it is not all there. */
 static __always_inline bool quote_translate(CTX *ctx, const struct pkt *p,
-					    const struct translation *t, __u32 outer_diff,
-					    const __u8 family)
+					    const struct translation *t, const __u8 family)
 {
 	struct icmphdr *icmp;
-	__u16 *port, old;
-	__u32 diff;
+	__u32 diff = 0;
+	__u16 *port;
 
-	if (!quoted_ip_translate(ctx, p, t, &diff, family))
+	if (CTX_IS_XDP || !quoted_ip_translate(ctx, p, t, family))
 		return false;
-	if (family == FAMILY_V6)
-		diff += outer_diff;
 	if (!p->bare) {
 		port = ctx_header(ctx, p->l4 + (t->source ? 2 : 0), sizeof(*port));
 		if (!port)
 			return false;
-		old = *port;
+		diff = csum_diff16(*port, t->port);
 		*port = t->port;
-		diff += csum_diff16(old, t->port);
 	}
+	if (family == FAMILY_V6)
+		return quote_sum6(ctx, p);
 	icmp = ctx_header(ctx, p->quote - sizeof(*icmp), sizeof(*icmp));
 	if (!icmp)
 		return false;
@@ -138,7 +161,7 @@ static __always_inline bool nat_translate(CTX *ctx, const struct pkt *p,
 	if (!ip_translate(ctx, t, &diff, family))
 		return false;
 	if (p->quote)
-		return quote_translate(ctx, p, t, diff, family);
+		return quote_translate(ctx, p, t, family);
 	if (p->bare)
 		return true;
 	port = ctx_header(ctx, p->l4 + (t->source ? 0 : 2), sizeof(*port));

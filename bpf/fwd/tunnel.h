@@ -42,6 +42,14 @@ static __always_inline __u8 tos_outside(__u8 inside)
 	return (inside & 3) == 3 ? (inside & ~3) | 2 : inside;
 }
 
+/* Whether packets that are too big for a tunnel are refused rather than cut. */
+static __always_inline bool pmtu_wanted(void)
+{
+	struct settings *set = settings_get();
+
+	return set && set->sysctl[SYSCTL_PMTU_DISC];
+}
+
 static __always_inline bool outer_read(CTX *ctx, const struct pkt *p, struct outer *o)
 {
 	if (p->family == FAMILY_V6) {
@@ -59,7 +67,7 @@ static __always_inline bool outer_read(CTX *ctx, const struct pkt *p, struct out
 			return false;
 		o->tos = tos_outside(ip->tos);
 		o->ttl = ip->ttl;
-		o->frag_off = ip->frag_off & bpf_htons(0x4000);
+		o->frag_off = pmtu_wanted() ? ip->frag_off & bpf_htons(0x4000) : 0;
 	}
 	return true;
 }
@@ -71,7 +79,7 @@ static __always_inline void outer_write4(struct iphdr *ip, const struct dst *d,
 	ip->ihl = 5;
 	ip->tos = o->tos;
 	ip->tot_len = bpf_htons(w->len + sizeof(*ip));
-	ip->id = 0;
+	ip->id = o->frag_off ? 0 : bpf_get_prandom_u32();
 	ip->frag_off = o->frag_off;
 	ip->ttl = o->ttl;
 	ip->protocol = encap_proto(d->tunnel, w->inner);
@@ -111,7 +119,7 @@ __noinline int tunnel_wrap(CTX *ctx, const struct pkt *p, __u32 dst, __u32 flow)
 		return 0;
 	w.inner = p->family;
 	w.len = p->len + encap_bytes(d->tunnel);
-	if (!ctx_grow(ctx, d->tunnel, tunnel_overhead(d), d->family, p->family))
+	if (!ctx_grow(ctx, d->tunnel, tunnel_overhead(d), d->family, p->family, p->cut))
 		return 0;
 	if (d->family == FAMILY_V6) {
 		ip = ctx_header(ctx, L3_OFFSET, sizeof(struct ipv6hdr) + ENCAP_MAX);

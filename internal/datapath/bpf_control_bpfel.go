@@ -281,8 +281,10 @@ const (
 	controlReasonREASON_FORWARDING_DISABLED   controlReason = 12
 	controlReasonREASON_MALFORMED             controlReason = 13
 	controlReasonREASON_FRAGMENT              controlReason = 14
-	controlReasonREASON_REWRITE_FAILED        controlReason = 15
-	controlReasonREASON_COUNT                 controlReason = 16
+	controlReasonREASON_FRAGMENT_LOST         controlReason = 15
+	controlReasonREASON_SOURCE_ROUTE          controlReason = 16
+	controlReasonREASON_REWRITE_FAILED        controlReason = 17
+	controlReasonREASON_COUNT                 controlReason = 18
 )
 
 type controlScheduler uint32
@@ -477,6 +479,7 @@ const (
 	controlMapMarkTrie      = "mark_trie"
 	controlMapNexthops      = "nexthops"
 	controlMapOverflowHints = "overflow_hints"
+	controlMapOwnAddrs      = "own_addrs"
 	controlMapServiceIndex  = "service_index"
 	controlMapServices      = "services"
 	controlMapSettingsMap   = "settings_map"
@@ -567,6 +570,7 @@ type controlMapSpecs struct {
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
+	OwnAddrs      *ebpf.MapSpec `ebpf:"own_addrs"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
 	SettingsMap   *ebpf.MapSpec `ebpf:"settings_map"`
@@ -627,6 +631,7 @@ type controlMaps struct {
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
+	OwnAddrs      *ebpf.Map `ebpf:"own_addrs"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
 	SettingsMap   *ebpf.Map `ebpf:"settings_map"`
@@ -654,6 +659,7 @@ func (m *controlMaps) Close() error {
 		m.MarkTrie,
 		m.Nexthops,
 		m.OverflowHints,
+		m.OwnAddrs,
 		m.ServiceIndex,
 		m.Services,
 		m.SettingsMap,

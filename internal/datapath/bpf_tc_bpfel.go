@@ -22,17 +22,23 @@ const (
 	tcMapConns4        = "conns4"
 	tcMapConns6        = "conns6"
 	tcMapCountersMap   = "counters_map"
+	tcMapCutPackets    = "cut_packets"
 	tcMapDsts          = "dsts"
 	tcMapEstimators    = "estimators"
 	tcMapFilterMap     = "filter_map"
 	tcMapFragments     = "fragments"
 	tcMapIcmpQuotas    = "icmp_quotas"
+	tcMapKeptFirsts    = "kept_firsts"
+	tcMapKeptFrames    = "kept_frames"
+	tcMapKeptRings     = "kept_rings"
 	tcMapLinkAddrs     = "link_addrs"
 	tcMapMarkPlaces    = "mark_places"
 	tcMapMarkRules     = "mark_rules"
 	tcMapMarkTrie      = "mark_trie"
 	tcMapNexthops      = "nexthops"
 	tcMapOverflowHints = "overflow_hints"
+	tcMapOwnAddrs      = "own_addrs"
+	tcMapPathMtus      = "path_mtus"
 	tcMapServiceIndex  = "service_index"
 	tcMapServices      = "services"
 	tcMapSettingsMap   = "settings_map"
@@ -110,17 +116,23 @@ type tcMapSpecs struct {
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
+	CutPackets    *ebpf.MapSpec `ebpf:"cut_packets"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.MapSpec `ebpf:"icmp_quotas"`
+	KeptFirsts    *ebpf.MapSpec `ebpf:"kept_firsts"`
+	KeptFrames    *ebpf.MapSpec `ebpf:"kept_frames"`
+	KeptRings     *ebpf.MapSpec `ebpf:"kept_rings"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
+	OwnAddrs      *ebpf.MapSpec `ebpf:"own_addrs"`
+	PathMtus      *ebpf.MapSpec `ebpf:"path_mtus"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
 	SettingsMap   *ebpf.MapSpec `ebpf:"settings_map"`
@@ -172,17 +184,23 @@ type tcMaps struct {
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
+	CutPackets    *ebpf.Map `ebpf:"cut_packets"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.Map `ebpf:"icmp_quotas"`
+	KeptFirsts    *ebpf.Map `ebpf:"kept_firsts"`
+	KeptFrames    *ebpf.Map `ebpf:"kept_frames"`
+	KeptRings     *ebpf.Map `ebpf:"kept_rings"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
+	OwnAddrs      *ebpf.Map `ebpf:"own_addrs"`
+	PathMtus      *ebpf.Map `ebpf:"path_mtus"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
 	SettingsMap   *ebpf.Map `ebpf:"settings_map"`
@@ -201,17 +219,23 @@ func (m *tcMaps) Close() error {
 		m.Conns4,
 		m.Conns6,
 		m.CountersMap,
+		m.CutPackets,
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
 		m.Fragments,
 		m.IcmpQuotas,
+		m.KeptFirsts,
+		m.KeptFrames,
+		m.KeptRings,
 		m.LinkAddrs,
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,
 		m.Nexthops,
 		m.OverflowHints,
+		m.OwnAddrs,
+		m.PathMtus,
 		m.ServiceIndex,
 		m.Services,
 		m.SettingsMap,

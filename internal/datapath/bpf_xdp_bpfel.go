@@ -18,6 +18,7 @@ import (
 const (
 	xdpMapAttachModes   = "attach_modes"
 	xdpMapBirthLocks    = "birth_locks"
+	xdpMapChunks        = "chunks"
 	xdpMapConns4        = "conns4"
 	xdpMapConns6        = "conns6"
 	xdpMapCountersMap   = "counters_map"
@@ -31,6 +32,8 @@ const (
 	xdpMapMarkTrie      = "mark_trie"
 	xdpMapNexthops      = "nexthops"
 	xdpMapOverflowHints = "overflow_hints"
+	xdpMapOwnAddrs      = "own_addrs"
+	xdpMapPathMtus      = "path_mtus"
 	xdpMapServiceIndex  = "service_index"
 	xdpMapServices      = "services"
 	xdpMapSettingsMap   = "settings_map"
@@ -102,6 +105,7 @@ type xdpProgramSpecs struct {
 type xdpMapSpecs struct {
 	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
+	Chunks        *ebpf.MapSpec `ebpf:"chunks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
@@ -115,6 +119,8 @@ type xdpMapSpecs struct {
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
+	OwnAddrs      *ebpf.MapSpec `ebpf:"own_addrs"`
+	PathMtus      *ebpf.MapSpec `ebpf:"path_mtus"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
 	SettingsMap   *ebpf.MapSpec `ebpf:"settings_map"`
@@ -162,6 +168,7 @@ func (o *xdpObjects) Close() error {
 type xdpMaps struct {
 	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
+	Chunks        *ebpf.Map `ebpf:"chunks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
@@ -175,6 +182,8 @@ type xdpMaps struct {
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
+	OwnAddrs      *ebpf.Map `ebpf:"own_addrs"`
+	PathMtus      *ebpf.Map `ebpf:"path_mtus"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
 	SettingsMap   *ebpf.Map `ebpf:"settings_map"`
@@ -189,6 +198,7 @@ func (m *xdpMaps) Close() error {
 	return _XdpClose(
 		m.AttachModes,
 		m.BirthLocks,
+		m.Chunks,
 		m.Conns4,
 		m.Conns6,
 		m.CountersMap,
@@ -202,6 +212,8 @@ func (m *xdpMaps) Close() error {
 		m.MarkTrie,
 		m.Nexthops,
 		m.OverflowHints,
+		m.OwnAddrs,
+		m.PathMtus,
 		m.ServiceIndex,
 		m.Services,
 		m.SettingsMap,
