@@ -39,13 +39,14 @@ static __always_inline struct service *service_get(const struct svc_key *key)
 	return s;
 }
 
-static __always_inline struct service *service_find(const struct pkt *p)
+/* The service of a packet: that of its mark before that of its address. */
+static __always_inline struct service *service_find(const struct pkt *p, __u32 mark)
 {
 	struct svc_key key = {.family = p->family};
 	struct service *s;
 
-	if (p->mark) {
-		key.fwmark = p->mark;
+	if (mark) {
+		key.fwmark = mark;
 		s = service_get(&key);
 		if (s)
 			return s;
