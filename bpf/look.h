@@ -5,7 +5,6 @@
 #include "birth.h"
 #include "fwd/tunnel.h"
 #include "leave.h"
-#include "mark.h"
 #include "service.h"
 #include "state.h"
 #include "stats.h"
@@ -41,38 +40,18 @@ static __always_inline bool method_supported(__u8 method, const struct dst *d, _
 	return false;
 }
 
-/*
- * The firewall mark of a packet: that of the rules, or else the one it came with, as
- * tc has its say before netfilter has. A function of its own, whose stack is free
- * again for the birth.
- */
-static __noinline __u32 pkt_mark(const struct settings *set, const struct pkt *p)
-{
-	struct mark_flow f = {
-		.saddr = p->saddr,
-		.daddr = p->daddr,
-		.dport = p->dport,
-		.family = p->family,
-		.proto = p->proto,
-		.bare = p->bare,
-	};
-	__u32 mark = mark_classify(set, &f);
-
-	return mark ? mark : p->mark;
-}
-
 /* Makes the connection of a first packet: LEAVE if no service wants it. */
 static __always_inline int conn_make(const struct pkt *p, __u32 now, const __u8 family)
 {
 	struct settings *set = settings_get();
-	struct service *s = set ? service_find(p, pkt_mark(set, p)) : NULL;
+	struct service *s = service_find(p);
 	struct birth b = {.now = now, .pkt = p, .life.flags = CONN_LIVE | CONN_INACTIVE};
 	struct entry e;
 	enum method method;
 	struct dst *d;
 	int rc;
 
-	if (!s)
+	if (!s || !set)
 		return LEAVE;
 	if (!pkt_begins(p)) {
 		ctx_count_left(REASON_NOT_A_START);
@@ -135,6 +114,7 @@ static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 n
 	int rc;
 
 	*reply = false;
+	ref->born = false;
 	if (interest & FILTER_VIP) {
 		flow_forward(p, &f, family);
 		hash = client_hash(&f);
@@ -152,6 +132,7 @@ static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 n
 	rc = family == FAMILY_V6 ? conn_make6(p, now) : conn_make4(p, now);
 	if (rc)
 		return rc;
+	ref->born = true;
 	flow_forward(p, &f, family);
 	return conn_open(conn_seek(&f, p, client_hash(&f), now, family), &f, p, now, ref, family)
 		       ? 0 : -REASON_TABLE_FULL;
