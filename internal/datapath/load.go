@@ -120,11 +120,7 @@ func releaseSupported(release string) bool {
 // build makes the maps and programs of a new table and pins them under dir.
 // What it leaves behind on failure is the caller's to remove.
 func build(dir string, sizes Sizes) error {
-	if err := os.MkdirAll(filepath.Join(dir, linksDir), 0o700); err != nil {
-		return fmt.Errorf("directory of pins: %w", err)
-	}
-	// The beacon comes first: it tells whose the directory is.
-	if err := pinBeacon(dir); err != nil {
+	if err := found(dir); err != nil {
 		return err
 	}
 	hz, err := measureTickRate()
@@ -135,6 +131,23 @@ func build(dir string, sizes Sizes) error {
 	if err != nil {
 		return err
 	}
+	if err := pinAll(specs, dir); err != nil {
+		return err
+	}
+	return initialise(dir)
+}
+
+// found makes a directory of pins. The beacon comes first: it tells whose the
+// directory is.
+func found(dir string) error {
+	if err := os.MkdirAll(filepath.Join(dir, linksDir), 0o700); err != nil {
+		return fmt.Errorf("directory of pins: %w", err)
+	}
+	return pinBeacon(dir)
+}
+
+// pinAll loads the collections and pins their programs and maps in dir.
+func pinAll(specs []*ebpf.CollectionSpec, dir string) error {
 	maps, err := loadAll(specs, dir)
 	if err != nil {
 		return err
@@ -145,7 +158,7 @@ func build(dir string, sizes Sizes) error {
 			return fmt.Errorf("pin map %s: %w", name, err)
 		}
 	}
-	return initialise(dir)
+	return nil
 }
 
 // pinBeacon pins a device map that holds the namespace's loopback interface.
