@@ -141,6 +141,7 @@ func TestEditsOfMarksAreAtomicToPackets(t *testing.T) {
 						if err := r.pass(p); err != nil {
 							return err
 						}
+						time.Sleep(100 * time.Microsecond) // so that edits come between
 					}
 					return nil
 				})
