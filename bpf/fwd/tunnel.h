@@ -113,9 +113,9 @@ static __always_inline void source_of(const struct dst *d, struct wrapping *w)
 	w->source = d->source;
 	if (!bits || d->tunnel == TUNNEL_GUE)
 		return;
-	mask = bpf_htonl((1u << (bits & 31)) - 1);
+	mask = bpf_htonl(~0u >> ((32 - bits) & 31));
 	word = d->family == FAMILY_V6 ? &w->source.w[3] : &w->source.w[0];
-	*word = (*word & ~mask) | (bpf_htonl(w->flow) & mask);
+	*word = (*word & ~mask) | (bpf_htonl(w->flow >> ((32 - bits) & 31)) & mask);
 }
 
 /* Wraps the packet for a destination: 1, or 0 if it could not be written. A
