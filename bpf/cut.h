@@ -49,39 +49,43 @@ static __always_inline struct cut_packet *cut_packet(void)
 	return bpf_map_lookup_elem(&cut_packets, &zero);
 }
 
-struct option_walk {
-	__u32 at, end;
+struct blank_walk {
+	__u32 at, end; /* the options, from one byte to the next */
+	__u32 left;    /* bytes of the option at hand */
 	__u32 diff;
+	bool blank;
 };
 
-/* Behind the first piece, only options with the bit stay; the room stays. */
-static long option_blank(__u32 i, struct option_walk *w)
+/* Behind the first piece, only options with the bit for it stay; the room stays. */
+static long option_blank(__u32 i, struct blank_walk *w)
 {
 	struct cut_packet *c = cut_packet();
-	__u32 at = w->at & 63;
-	__u8 kind, size;
+	__u32 at = w->at++ & 63;
+	__u8 old;
 
-	if (!c || w->at >= w->end || !c->bytes[at])
+	if (!c || at >= w->end)
 		return 1;
-	kind = c->bytes[at];
-	size = kind == 1 ? 1 : c->bytes[at + 1];
-	if (size == 0)
-		return 1;
-	w->at += size;
-	if (kind == 1 || kind & 0x80)
-		return 0;
-	for (int n = 0; n < 40 && n < size; n++) {
-		__u8 *byte = &c->bytes[(at + n) & 63], shift = (at + n) & 1 ? 8 : 0;
-
-		w->diff += csum_diff16(*byte << shift, 1 << shift);
-		*byte = 1;
+	old = c->bytes[at];
+	if (!w->left) {
+		if (!old) /* the end */
+			return 1;
+		w->left = old == 1 ? 1 : c->bytes[at + 1];
+		w->blank = !(old & 0x80);
+		if (!w->left)
+			return 1;
+	}
+	w->left--;
+	if (w->blank) {
+		w->diff += at & 1 ? csum_diff16(old << 8, 1 << 8) : csum_diff16(old, 1);
+		c->bytes[at] = 1;
 	}
 	return 0;
 }
 
-static __always_inline void options_blank(struct iphdr *ip, __u32 header)
+static __always_inline void options_blank(struct cut_packet *c, __u32 header)
 {
-	struct option_walk w = {.at = sizeof(*ip), .end = header};
+	struct iphdr *ip = (void *)c->bytes;
+	struct blank_walk w = {.at = sizeof(*ip), .end = header};
 
 	bpf_loop(40, option_blank, &w, 0);
 	ip->check = csum_apply(ip->check, csum_fold(w.diff));
@@ -93,8 +97,6 @@ static __always_inline __u32 cut_header4(struct cutting *c, struct iphdr *ip, __
 	__u16 length = bpf_htons(c->header + len);
 	__u16 place = bpf_htons((c->first + c->at / 8) | (last ? c->more : 0x2000));
 
-	if (c->at && c->header > sizeof(*ip))
-		options_blank(ip, c->header);
 	ip->check = csum_apply(ip->check, csum_diff16(ip->tot_len, length) +
 					  csum_diff16(ip->frag_off, place));
 	ip->tot_len = length;
@@ -215,6 +217,9 @@ __noinline int packet_cut(CTX *ctx, __u32 mtu, __u32 ifindex, __u32 ingress)
 	/* a byte more makes the kernel forget a sum over the whole packet */
 	if (bpf_skb_change_tail(ctx, ctx->len + 1, 0))
 		return 0;
+	bpf_loop(1, cut_step, &c, 0);
+	if (c.family == FAMILY_V4 && c.header > sizeof(struct iphdr))
+		options_blank(buffer, c.header);
 	bpf_loop(CUT_PIECES, cut_step, &c, 0);
 	return c.done;
 }

@@ -18,7 +18,6 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	__u32 now;
 	struct conn_ref ref;
 	__u8 interest;
-	bool reply;
 	int rc;
 
 	if (!set)
@@ -28,17 +27,17 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	if (rc)
 		return rc;
 	if (family == FAMILY_V4 && p->options) {
-		rc = ctx_options(ctx, 0, false);
+		rc = ctx_options(ctx);
 		if (rc)
 			return rc;
 	}
 	rc = ports_read(ctx, p);
 	if (rc)
 		return rc;
-	rc = conn_look(p, interest, now, &ref, &reply, family);
+	rc = conn_look(p, interest, now, &ref, family);
 	if (rc)
 		return rc;
-	return conn_forward(ctx, w, &ref, reply, now, set, verdict, family);
+	return conn_forward(ctx, w, &ref, p->reply, now, verdict, family);
 }
 
 static __always_inline int director(CTX *ctx, const __u8 family)

@@ -43,11 +43,14 @@ static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reas
 }
 
 /* Turns the packet into the error w->error, and sends that. */
-static __noinline int error_send(CTX *ctx, struct work *w)
+__noinline int error_send(CTX *ctx, struct work *w)
 {
-	struct pkt *p = &w->pkt;
 	struct hop hop = {};
+	struct pkt *p;
 
+	if (!w)
+		return CTX_DROP;
+	p = &w->pkt;
 	w->route.family = p->family;
 	w->route.src = p->daddr;
 	w->route.dst = p->saddr;
@@ -83,23 +86,22 @@ static __always_inline int ctx_inside(CTX *ctx, struct work *w, int *verdict, co
 	return 0;
 }
 
-/* A fragment whose first has not come: kept, if it came by an interface. What the host
- * sends itself is in order. */
-static __always_inline int ctx_keep(CTX *ctx, struct pkt *p)
+/*
+ * A first fragment is noted, and what waited for it comes behind it; a later one
+ * learns its ports, or is kept, if it came by an interface: what the host sends itself
+ * is in order. 0, LEAVE or a reason. A function of its own for the verifier's sake.
+ */
+__noinline int ctx_fragment(CTX *ctx, struct pkt *p)
 {
-	return ctx->ingress_ifindex ? frag_keep(ctx, p) : LEAVE;
-}
-
-/* A first fragment is noted, and what waited for it comes behind it. */
-static __always_inline int ctx_follow(CTX *ctx, const struct pkt *p)
-{
+	if (!p)
+		return LEAVE;
+	if (p->later) {
+		if (frag_find(p))
+			return 0;
+		return ctx->ingress_ifindex ? frag_keep(ctx, p) : LEAVE;
+	}
 	frag_note(p);
 	return frag_follow(ctx, p) ? 0 : -REASON_REWRITE_FAILED;
-}
-
-static __always_inline int ctx_options(CTX *ctx, __u32 addr, bool fill)
-{
-	return options_pass(ctx, addr, fill);
 }
 
 /* Cuts the packet for the interface that it leaves by. */
@@ -118,7 +120,42 @@ static __always_inline int ctx_cut_first(CTX *ctx, __u32 mtu, int *verdict)
 	return 0;
 }
 
-static __always_inline bool ctx_unwrap_atomic(CTX *ctx, struct pkt *p)
+/* Whether the checksum of an ICMP error is right. */
+static __always_inline bool quote_is_right(CTX *ctx, const struct pkt *p)
 {
-	return atomic_unwrap(ctx, p);
+	__u32 at = p->quote - sizeof(struct icmphdr);
+
+	return packet_sum(ctx, at, p->len + L3_OFFSET - at) == 0xffff;
+}
+
+/*
+ * What the kernel looks at or changes in a few packets on their way: errors with a
+ * wrong checksum are dropped, options filled in, and a fragment that is the whole
+ * packet loses its header. addr is the director's; outer the family of the tunnel the
+ * packet goes into, or 0: if that is IPv6, the outer packet becomes such a fragment.
+ * 0 or a reason. A function of its own for the verifier's sake.
+ */
+__noinline int packet_touch(CTX *ctx, struct pkt *p, __u32 addr, __u32 outer)
+{
+	if (!p)
+		return -REASON_REWRITE_FAILED;
+	if (p->family == FAMILY_V4 && p->quote && !quote_is_right(ctx, p))
+		return -REASON_MALFORMED;
+	if (p->options)
+		return options_pass(ctx, addr, true);
+	if (!p->atomic)
+		return 0;
+	if (outer == FAMILY_V6)
+		p->cut = 0xffff;
+	return atomic_unwrap(ctx, p) ? 0 : -REASON_REWRITE_FAILED;
+}
+
+static __always_inline int ctx_options(CTX *ctx)
+{
+	return options_pass(ctx, 0, false);
+}
+
+static __always_inline int ctx_touch(CTX *ctx, struct pkt *p, __u32 addr, __u8 outer)
+{
+	return p->options || p->atomic || p->quote ? packet_touch(ctx, p, addr, outer) : 0;
 }

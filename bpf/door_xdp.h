@@ -28,19 +28,19 @@ static __always_inline int ctx_inside(CTX *ctx, struct work *w, int *verdict, co
 	return LEAVE;
 }
 
-static __always_inline int ctx_keep(CTX *ctx, struct pkt *p)
+static __always_inline int ctx_fragment(CTX *ctx, struct pkt *p)
 {
 	return REASON_SLOW_PATH;
 }
 
-static __always_inline int ctx_follow(CTX *ctx, const struct pkt *p)
+static __always_inline int ctx_options(CTX *ctx)
 {
 	return REASON_SLOW_PATH;
 }
 
-static __always_inline int ctx_options(CTX *ctx, __u32 addr, bool fill)
+static __always_inline int ctx_touch(CTX *ctx, struct pkt *p, __u32 addr, __u8 outer)
 {
-	return REASON_SLOW_PATH;
+	return 0;
 }
 
 static __always_inline bool ctx_cut(CTX *ctx, __u32 mtu, __u32 ifindex)
@@ -51,11 +51,6 @@ static __always_inline bool ctx_cut(CTX *ctx, __u32 mtu, __u32 ifindex)
 static __always_inline int ctx_cut_first(CTX *ctx, __u32 mtu, int *verdict)
 {
 	return REASON_SLOW_PATH;
-}
-
-static __always_inline bool ctx_unwrap_atomic(CTX *ctx, struct pkt *p)
-{
-	return false;
 }
 
 /* Drops the packet; but who is owed an error gets it from tc. */

@@ -6,9 +6,9 @@
 #include "fwd/nat.h"
 #include "fwd/tunnel.h"
 #include "leave.h"
-#include "nexthop.h"
 #include "state.h"
 #include "stats.h"
+#include "way.h"
 
 static __always_inline int hop_send(CTX *ctx, const struct hop *hop)
 {
@@ -66,23 +66,10 @@ static __always_inline __u32 method_overhead(const struct conn_ref *ref)
 	return life_method(ref->life) == METHOD_TUNNEL ? tunnel_overhead(ref->dst) : 0;
 }
 
-/* Whether a packet that is too big for its way is cut: what DF does not forbid, and
- * errors, as nobody is told about them (RFC 1122). In a tunnel, DF counts only as
- * far as the outer packet has it. Only tc cuts. */
-static __always_inline bool packet_is_cut(const struct pkt *p, const struct conn_ref *ref,
-					  const __u8 family)
-{
-	if (CTX_IS_XDP || family != FAMILY_V4)
-		return false;
-	return !p->whole || p->quote ||
-	       (life_method(ref->life) == METHOD_TUNNEL && !pmtu_wanted());
-}
-
 /* Finds the way of a packet: 0, REASON_SLOW_PATH, LEAVE or a reason. */
 static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *ref, bool reply,
 				    __u32 now, struct hop *hop, const __u8 family)
 {
-	__u32 mtu = reply ? 0 : ref->dst->mtu;
 	int rc;
 
 	if (w->pkt.ttl <= 1)
@@ -91,47 +78,33 @@ static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *r
 		   : hop_forward(ctx, w, ref->dst, now, hop, family);
 	if (rc)
 		return reply && rc != -REASON_FORWARDING_DISABLED ? LEAVE : rc;
-	if (hop_too_big(ctx, hop, w->pkt.len + method_overhead(ref), &mtu)) {
-		w->pkt.mtu = mtu - method_overhead(ref);
-		if (!packet_is_cut(&w->pkt, ref, family))
-			return reply && w->pkt.whole ? LEAVE : -REASON_TOO_BIG; /* likewise */
-		w->pkt.cut = mtu;
+	rc = ctx_size_check(ctx, &w->pkt, hop->ifindex, reply ? 0 : ref->dst->mtu,
+			    method_overhead(ref));
+	if (rc)
+		return reply && w->pkt.whole ? LEAVE : rc; /* likewise */
+	if (w->pkt.cut)
 		hop_settle(hop, &w->route);
-	}
 	return ctx_can_reach(ctx, hop) ? 0 : REASON_SLOW_PATH;
 }
 
-/* What else the kernel changes in a packet on its way: options are filled in, and a
- * fragment that is the whole packet has lost its header. In a tunnel of IPv6 the outer
- * packet is one then. */
-static __always_inline int packet_touch(CTX *ctx, struct pkt *p, const struct conn_ref *ref,
-					bool reply, const __u8 family)
-{
-	if (family == FAMILY_V4)
-		return p->options ? ctx_options(ctx, reply ? ref->conn->vaddr : p->daddr.w[0], true)
-				  : 0;
-	if (!p->atomic)
-		return 0;
-	if (life_method(ref->life) == METHOD_TUNNEL && ref->dst->family == FAMILY_V6)
-		p->cut = 0xffff;
-	return ctx_unwrap_atomic(ctx, p) ? 0 : -REASON_REWRITE_FAILED;
-}
-
 /* Counts a packet as the kernel would, which puts fragments together first. */
-static __always_inline void packet_count(const struct pkt *p, const struct conn_ref *ref, bool reply)
+static __always_inline void packet_count(const struct pkt *p, const struct conn_ref *ref,
+					 bool reply, const __u8 family)
 {
 	__u32 len = p->len;
 
 	if (p->later)
 		len -= p->body - L3_OFFSET;
+	else if (family == FAMILY_V6 && p->fragment)
+		len -= sizeof(struct ext_fragment);
 	stats_packet(ref->conn->dst, reply, !p->later, len);
 }
 
 /* Steps, counts, rewrites and sends a packet of a connection. What goes to the host
  * itself, or comes from it, is only rewritten: the host knows its way. */
 static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_ref *ref,
-					bool reply, __u32 now, const struct settings *set,
-					int *verdict, const __u8 family)
+					bool reply, __u32 now, int *verdict,
+					const __u8 family)
 {
 	bool here = ref->dst->flags & DST_LOCAL;
 	struct pkt *p = &w->pkt;
@@ -140,22 +113,21 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 
 	if (!reply && !(ref->dst->flags & DST_AVAILABLE))
 		return -REASON_DESTINATION_GONE;
-	if (!CTX_IS_XDP && family == FAMILY_V4 && p->quote && !quote_is_right(ctx, p))
-		return -REASON_MALFORMED;
 	if (!here) {
 		rc = hop_find(ctx, w, ref, reply, now, &hop, family);
 		if (rc)
 			return rc;
 		if (p->cut && !hop.via)
 			return ctx_cut_first(ctx, p->mtu, verdict);
-		rc = packet_touch(ctx, p, ref, reply, family);
+		rc = ctx_touch(ctx, p, family == FAMILY_V4 ? ref->conn->vaddr : 0,
+			       life_method(ref->life) == METHOD_TUNNEL ? ref->dst->family : 0);
 		if (rc)
 			return rc;
 	}
-	if (!p->quote && !p->bare)
-		conn_step(ref, p, reply, now, set);
+	if (!p->quote && !p->bare && !p->born)
+		conn_step(ref, p, reply, now);
 	if (!p->quote || !reply)
-		packet_count(p, ref, reply);
+		packet_count(p, ref, reply, family);
 	if (!packet_rewrite(ctx, p, ref, reply, family))
 		return -REASON_REWRITE_FAILED;
 	if (here)

@@ -104,7 +104,9 @@ static __always_inline int icmp_make4(CTX *ctx, const struct pkt *p, __u32 what)
  * has it, else one of the interface that leads to the sender. */
 static __always_inline const union addr *icmp_source6(const struct pkt *p, __u32 ifindex)
 {
-	if (bpf_map_lookup_elem(&own_addrs, &p->daddr))
+	union addr addr = p->daddr; /* Linux 6.1 takes no key from there */
+
+	if (bpf_map_lookup_elem(&own_addrs, &addr))
 		return &p->daddr;
 	return bpf_map_lookup_elem(&link_addrs, &ifindex);
 }
@@ -112,9 +114,8 @@ static __always_inline const union addr *icmp_source6(const struct pkt *p, __u32
 static __always_inline int icmp_make6(CTX *ctx, const struct pkt *p, __u32 what, __u32 ifindex)
 {
 	const __u32 headers = sizeof(struct ipv6hdr) + sizeof(struct icmphdr);
-	__u32 quote, sum;
 	const union addr *own = icmp_source6(p, ifindex);
-	const union addr nothing = {};
+	__u32 quote, sum;
 	struct ipv6hdr *ip;
 	struct icmphdr *icmp;
 
@@ -138,7 +139,7 @@ static __always_inline int icmp_make6(CTX *ctx, const struct pkt *p, __u32 what,
 	icmp->type = what >> 8;
 	icmp->code = what;
 	icmp->mtu = bpf_htons(p->mtu);
-	sum += csum_diff_addr(&nothing, own, FAMILY_V6) + csum_diff_addr(&nothing, &p->saddr, FAMILY_V6);
+	sum += csum_addr(own, FAMILY_V6) + csum_addr(&p->saddr, FAMILY_V6);
 	sum += bpf_htons(IPPROTO_ICMPV6) + ip->payload_len;
 	icmp->checksum = ~csum_fold(sum + bpf_htons(what) + icmp->mtu);
 	return 1;

@@ -13,7 +13,7 @@
 #include "find.h"
 #include "icmp.h"
 #include "leave.h"
-#include "nexthop.h"
+#include "mtu.h"
 #include "stats.h"
 
 /* What an error about a tunnel says. */
@@ -128,13 +128,16 @@ static __always_inline bool inside_too_big(struct pkt *p, const struct inside *e
  * to the client; LEAVE if it is none, or a reason. A function of its own for the
  * verifier's sake.
  */
-static __noinline int inside_error(CTX *ctx, struct work *w)
+__noinline int inside_error(CTX *ctx, struct work *w)
 {
-	struct pkt *p = &w->pkt;
 	struct inside e = {};
 	struct conn_ref ref;
+	struct pkt *p;
 	__u32 sum;
 
+	if (!w)
+		return LEAVE;
+	p = &w->pkt;
 	if (!inside_outer(ctx, p, &e) || !inside_inner(ctx, p, &e) || !inside_find(p, &e, &ref))
 		return LEAVE;
 	sum = packet_sum(ctx, p->quote - sizeof(struct icmphdr),

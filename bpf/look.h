@@ -105,15 +105,15 @@ static __always_inline bool conn_reopen(const struct pkt *p, struct conn_ref *re
 	return true;
 }
 
-/* Finds the connection, or makes it: 0 and *reply, LEAVE, or a reason. */
-static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 now,
-				     struct conn_ref *ref, bool *reply, const __u8 family)
+/* Finds the connection, or makes it: 0, LEAVE, or a reason. */
+static __always_inline int conn_look(struct pkt *p, __u8 interest, __u32 now,
+				     struct conn_ref *ref, const __u8 family)
 {
 	struct flow f;
 	__u64 hash;
 	int rc;
 
-	*reply = false;
+	p->reply = false;
 	if (interest & FILTER_VIP) {
 		flow_forward(p, &f, family);
 		hash = client_hash(&f);
@@ -122,8 +122,8 @@ static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 n
 	}
 	if (interest & FILTER_RIP) {
 		flow_reply(p, &f, family);
-		*reply = conn_find(&f, p, client_hash(&f), now, ref, family);
-		if (*reply)
+		p->reply = conn_find(&f, p, client_hash(&f), now, ref, family);
+		if (p->reply)
 			return 0;
 	}
 	if (!(interest & FILTER_VIP))
@@ -131,6 +131,7 @@ static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 n
 	rc = family == FAMILY_V6 ? conn_make6(p, now) : conn_make4(p, now);
 	if (rc)
 		return rc;
+	p->born = true;
 	flow_forward(p, &f, family);
 	return conn_open(conn_seek(&f, p, client_hash(&f), now, family), &f, p, now, ref, family)
 		       ? 0 : -REASON_TABLE_FULL;

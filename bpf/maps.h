@@ -83,7 +83,8 @@ struct {
 /* The IPv6 addresses of the host. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, union addr);
 	__type(value, __u32);
 } own_addrs SEC(".maps");

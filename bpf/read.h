@@ -49,15 +49,12 @@ static __always_inline int ports_read(CTX *ctx, struct pkt *p)
 		return 0;
 	if (CTX_IS_XDP && (p->fragment || p->atomic))
 		return REASON_SLOW_PATH; /* tc collects them */
-	if (p->later) {
-		p->bare = true;
-		return frag_find(p) ? 0 : ctx_keep(ctx, p);
-	}
-	if (!pkt_parse_l4(ctx, p)) {
+	p->bare = p->later;
+	if (!p->bare && !pkt_parse_l4(ctx, p)) {
 		if (p->fragment) /* nobody honest cuts a header (RFC 1858) */
 			return -REASON_MALFORMED;
 		ctx_count_left(REASON_MALFORMED);
 		return LEAVE;
 	}
-	return p->fragment ? ctx_follow(ctx, p) : 0;
+	return p->fragment ? ctx_fragment(ctx, p) : 0;
 }

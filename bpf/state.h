@@ -120,10 +120,13 @@ static __always_inline union life life_after(union life l, const struct pkt *p, 
  * connection leave its cache line clean.
  */
 static __always_inline void conn_step(struct conn_ref *ref, const struct pkt *p, bool reply,
-				      __u32 now, const struct settings *set)
+				      __u32 now)
 {
+	const struct settings *set = settings_get();
 	union life old = ref->life, next;
 
+	if (!set)
+		return;
 #pragma unroll
 	for (int tries = 0; tries < 3; tries++) {
 		next = life_after(old, p, reply, now, set);

@@ -8,7 +8,7 @@
 
 #include "../crc32c.h"
 #include "../quote.h"
-#include "../sum.h"
+#include "../transport.h"
 #include "direct.h"
 
 struct translation {
@@ -76,36 +76,28 @@ static __always_inline bool quoted_ip_translate(CTX *ctx, const struct pkt *p,
 	return true;
 }
 
-/* Whether the checksum of an ICMP error is right. */
-static __always_inline bool quote_is_right(CTX *ctx, const struct pkt *p)
+/* Makes the checksum of an ICMPv6 error anew, as the kernel does: 1, or 0 on failure.
+ * A function of its own, as few packets need it. */
+__noinline int quote_sum6(CTX *ctx, const struct pkt *p)
 {
-	__u32 at = p->quote - sizeof(struct icmphdr);
+	__u32 at, len, sum;
+	struct icmphdr *icmp;
 
-	return packet_sum(ctx, at, p->len + L3_OFFSET - at) == 0xffff;
-}
-
-/* Makes the checksum of an ICMPv6 error anew, as the kernel does. */
-static __always_inline bool quote_sum6(CTX *ctx, const struct pkt *p)
-{
-	__u32 at = p->quote - sizeof(struct icmphdr), len = p->len + L3_OFFSET - at, sum;
-	struct icmphdr *icmp = ctx_header(ctx, at, sizeof(*icmp));
-	const union addr nothing = {};
-	struct ipv6hdr *ip;
-
-	if (!icmp)
-		return false;
-	icmp->checksum = 0;
-	sum = packet_sum(ctx, at, len) + bpf_htons(len) + bpf_htons(IPPROTO_ICMPV6);
-	ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip));
-	if (!ip)
-		return false;
-	sum += csum_diff_addr(&nothing, (union addr *)&ip->saddr, FAMILY_V6) +
-	       csum_diff_addr(&nothing, (union addr *)&ip->daddr, FAMILY_V6);
+	if (!p)
+		return 0;
+	at = p->quote - sizeof(*icmp);
+	len = p->len + L3_OFFSET - at;
 	icmp = ctx_header(ctx, at, sizeof(*icmp));
 	if (!icmp)
-		return false;
+		return 0;
+	icmp->checksum = 0;
+	sum = packet_sum(ctx, at, len) + bpf_htons(len) + bpf_htons(IPPROTO_ICMPV6) +
+	      packet_sum(ctx, L3_OFFSET + offsetof(struct ipv6hdr, saddr), 2 * sizeof(union addr));
+	icmp = ctx_header(ctx, at, sizeof(*icmp));
+	if (!icmp)
+		return 0;
 	icmp->checksum = ~csum_fold(sum);
-	return true;
+	return 1;
 }
 
 /* Translates what an ICMP error quotes. The quoted transport checksum stays: often
@@ -137,25 +129,41 @@ static __always_inline bool quote_translate(CTX *ctx, const struct pkt *p,
 
 /* The checksum after an address and a port of the packet were replaced. */
 static __always_inline bool transport_fix(CTX *ctx, const struct pkt *p, bool source,
-					  __u32 addr_diff, __u16 old, __u16 new,
-					  const __u8 family)
+					  __u32 addr_diff, __u16 old, __u16 new)
 {
 	bool udp = p->proto == IPPROTO_UDP;
 
 	if (p->proto == IPPROTO_SCTP)
 		return old == new ||
-		       sctp_fix(ctx, p->l4, p->len + L3_OFFSET - p->l4,
+		       sctp_fix(ctx, p->l4, transport_len(p),
 				source ? old ^ new : (__u32)(old ^ new) << 16);
+	if (udp && !p->fragment && udp_is_bare(ctx, p))
+		return udp_check_make(ctx, p);
 	return ctx_l4_fix(ctx, p->l4 + (udp ? offsetof(struct udphdr, check)
 					    : offsetof(struct tcphdr, check)),
-			  udp, addr_diff, old, new, family);
+			  udp, addr_diff, old, new, p->family);
+}
+
+/* Replaces a port, and makes up for it and for an address that made diff: 1, or 0 if
+ * it could not be written. A function of its own for the verifier's sake. */
+__noinline int port_translate(CTX *ctx, const struct pkt *p, __u32 diff, __u32 new, __u32 source)
+{
+	__u16 *port, old;
+
+	if (!p)
+		return 0;
+	port = ctx_header(ctx, p->l4 + (source ? 0 : 2), sizeof(*port));
+	if (!port)
+		return 0;
+	old = *port;
+	*port = new;
+	return transport_fix(ctx, p, source, diff, old, new);
 }
 
 /* Translates the packet in place. False: it could not be written. */
 static __always_inline bool nat_translate(CTX *ctx, const struct pkt *p,
 					  const struct translation *t, const __u8 family)
 {
-	__u16 *port, old;
 	__u32 diff;
 
 	if (!ip_translate(ctx, t, &diff, family))
@@ -164,10 +172,5 @@ static __always_inline bool nat_translate(CTX *ctx, const struct pkt *p,
 		return quote_translate(ctx, p, t, family);
 	if (p->bare)
 		return true;
-	port = ctx_header(ctx, p->l4 + (t->source ? 0 : 2), sizeof(*port));
-	if (!port)
-		return false;
-	old = *port;
-	*port = t->port;
-	return transport_fix(ctx, p, t->source, diff, old, t->port, family);
+	return port_translate(ctx, p, diff, t->port, t->source);
 }

@@ -234,25 +234,6 @@ func (a attacher) setXDP(f facts, on bool) error {
 	return ports.Put(uint32(f.Index), uint32(1))
 }
 
-// tellAddrs tells the data path which addresses the interfaces have.
-func (a attacher) tellAddrs(present []facts) error {
-	addrs, err := ebpf.LoadPinnedMap(filepath.Join(a.dir, controlMapLinkAddrs), nil)
-	if err != nil {
-		return fmt.Errorf("addresses of interfaces: %w", err)
-	}
-	defer addrs.Close()
-	for _, f := range present {
-		if f.Addr6 == (Addr{}) {
-			if err := addrs.Delete(uint32(f.Index)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-				return fmt.Errorf("address of %s: %w", f.Name, err)
-			}
-		} else if err := addrs.Put(uint32(f.Index), f.Addr6); err != nil {
-			return fmt.Errorf("address of %s: %w", f.Name, err)
-		}
-	}
-	return nil
-}
-
 // doors returns the doors that are open on an interface.
 func (a attacher) doors(f facts) []string {
 	var open []string
