@@ -62,12 +62,12 @@ func rows(method lab.Method) []row {
 }
 
 // rules are the commands that make a service of protocol "t" or "u" for the row.
-func (r row) rules(l *lab.Lab, protocol string) []string {
+func (r row) rules(l *lab.Lab, protocol string) string {
 	vip := netip.AddrPortFrom(lab.VIP(r.vip), lab.EchoPort)
-	commands := []string{fmt.Sprintf("ipvsadm -A -%s %s -s rr", protocol, vip)}
+	commands := fmt.Sprintf("ipvsadm -A -%s %s -s rr\n", protocol, vip)
 	for _, server := range r.servers(l) {
-		commands = append(commands, fmt.Sprintf("ipvsadm -a -%s %s -r %s %s", protocol, vip,
-			netip.AddrPortFrom(server, lab.EchoPort), r.flags))
+		commands += fmt.Sprintf("ipvsadm -a -%s %s -r %s %s\n", protocol, vip,
+			netip.AddrPortFrom(server, lab.EchoPort), r.flags)
 	}
 	return commands
 }
