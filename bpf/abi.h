@@ -6,7 +6,7 @@
  * Who writes what:
  *   user space (under the table's lock): service, version, entry, dst identity,
  *     settings, filter;
- *   the data path: conn4, counts and next hop of a dst, sched_state, stats;
+ *   the data path: conn, counts and next hop of a dst, sched_state, stats;
  *   the timer: estimator, sweep.
  *
  * Words that are read without a lock while they change are naturally aligned
@@ -30,12 +30,7 @@ enum abi { ABI_VERSION = 2 }; /* a table made by another is not opened */
 
 enum family { FAMILY_V4 = 4, FAMILY_V6 = 6 };
 
-/* An IPv4 address is in the first word, the others are zero. */
-union addr {
-	__u8 b[16];
-	__u32 w[4];
-	__u64 q[2];
-};
+#include "abi_mark.h"
 
 /* The identity of a virtual service, and the key it is found by. A
  * firewall-mark service has only mark and family. */
@@ -223,22 +218,27 @@ struct settings {
 	__u32 dst_used; /* destination slots ever used: the timer looks no further */
 	__u32 mode;	/* of attachment, for the whole namespace */
 	__u64 serial;	/* of versions and births */
+	__u32 clock;	 /* jiffies that the table is ahead of the kernel: for tests */
+	__u32 pad;
 	__u32 unit_next; /* where the search for free units goes on */
 	__u32 dst_next;	 /* and for a free destination slot */
 	__u32 timeout[STATE_MASK + 1]; /* seconds, by enum conn_state */
 	__u64 gone[5]; /* counted by services that are gone */
 	struct sync_daemon daemon[SYNC_ROLES];
 	__u32 sysctl[SYSCTL_SLOTS]; /* by enum sysctl; some are signed */
+	__u64 marks; /* generation << 32 | rules: see abi_mark.h */
 };
 
 /* The sweep's own memory, written by the timer alone. */
 struct sweep {
 	__u64 expired;	   /* connections ended since the table was made */
 	__u64 passes;	   /* times the whole table was swept */
-	__u32 bucket;	   /* where the next tick begins */
+	__u32 bucket;	   /* where the next tick begins, IPv4 */
+	__u32 bucket6;
 	__u32 dst;
 	__u32 dst_stamp;   /* jiffies when the present estimation round began */
 	__u32 tick_stamp;  /* jiffies of the last tick: tells that it is alive */
+	__u32 pad;
 };
 
 /*

@@ -2,6 +2,13 @@
 /* The connection table, as the data path and Go both know it; see abi.h. */
 #pragma once
 
+/* An IPv4 address is in the first word, the others are zero. */
+union addr {
+	__u8 b[16];
+	__u32 w[4];
+	__u64 q[2];
+};
+
 #define SLOTS_PER_BUCKET 4
 #define OVERFLOW_RUN 16	    /* overflow buckets a client's bucket may use */
 #define OVERFLOW_HINTS 4096 /* groups of buckets with a count of overflows */
@@ -28,22 +35,35 @@ enum conn_state {
 	STATE_LISTEN,
 	STATE_SYNACK,
 	STATE_UDP,
+	STATE_SCTP_INIT1,
+	STATE_SCTP_INIT,
+	STATE_SCTP_COOKIE_SENT,
+	STATE_SCTP_COOKIE_REPLIED,
+	STATE_SCTP_COOKIE_WAIT,
+	STATE_SCTP_COOKIE,
+	STATE_SCTP_COOKIE_ECHOED,
+	STATE_SCTP_ESTABLISHED,
+	STATE_SCTP_SHUTDOWN_SENT,
+	STATE_SCTP_SHUTDOWN_RECEIVED,
+	STATE_SCTP_SHUTDOWN_ACK_SENT,
+	STATE_SCTP_REJECTED,
+	STATE_SCTP_CLOSED,
 	STATE_COUNT,
 };
-#define STATE_MASK 15 /* tables by state have this many rows and one */
+#define STATE_MASK 31 /* tables by state have this many rows and one */
 
 /*
- * An IPv4 connection, 32 bytes, two to a cache line. It is hashed by the
- * client alone, so that packets of both directions find the same slot; the
- * server's address is that of the dst.
+ * A connection, 32 bytes, two to a cache line: all of one over IPv4, the head of
+ * one over IPv6. It is hashed by the client alone, so that packets of both
+ * directions find the same slot; the server's address is that of the dst.
  */
-struct conn4 {
+struct conn {
 	/* the life word, changed only by 64-bit compare-and-swap */
 	__u32 expires; /* jiffies */
 	__u8 state;    /* enum conn_state */
 	__u8 flags;    /* enum conn_flags */
 	__u16 gen;     /* grows with each connection in this slot */
-	/* the key */
+	/* the key; of IPv6 addresses digests, the addresses are in conn_ends */
 	__u32 caddr;
 	__u16 cport;
 	__u16 vport;
@@ -55,8 +75,21 @@ struct conn4 {
 	__u32 nexthop_stamp; /* jiffies of the last look-up */
 };
 
-struct bucket4 {
-	struct conn4 slot[SLOTS_PER_BUCKET];
+/* The addresses of a connection over IPv6. */
+struct conn_ends {
+	union addr caddr, vaddr;
 };
 
-_Static_assert(sizeof(struct conn4) == 32, "conn4");
+struct bucket4 {
+	struct conn slot[SLOTS_PER_BUCKET];
+};
+
+/* Begins like the other, so that both are searched alike; only a connection that
+ * seems to be the one has its addresses looked at. */
+struct bucket6 {
+	struct conn slot[SLOTS_PER_BUCKET];
+	struct conn_ends ends[SLOTS_PER_BUCKET];
+};
+
+_Static_assert(sizeof(struct conn) == 32, "conn");
+_Static_assert(sizeof(struct bucket6) == 2 * sizeof(struct bucket4), "bucket6");

@@ -6,6 +6,7 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <stdbool.h>
@@ -19,6 +20,7 @@
 
 #ifndef AF_INET
 #define AF_INET 2
+#define AF_INET6 10
 #endif
 
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
@@ -28,9 +30,28 @@
  * only of the one that was compared with the end. */
 #define KEEP_POINTER(p) asm volatile("" : "+r"(p))
 #define KEEP_VALUE(v) asm volatile("" : "+r"(v))
+/* The same for a number that is about to be compared with its bound. */
+#define BOUND_VALUE(v)                                                         \
+	do {                                                                   \
+		if (!__builtin_constant_p(v))                                  \
+			KEEP_VALUE(v);                                         \
+	} while (0)
 #define barrier() asm volatile("" ::: "memory")
+
+static __always_inline bool addr_equal(const union addr *a, const union addr *b)
+{
+	return a->q[0] == b->q[0] && a->q[1] == b->q[1];
+}
+
+/* The time of the table. */
+static __always_inline __u32 now_of(const struct settings *set)
+{
+	return bpf_jiffies64() + set->clock;
+}
 
 static __always_inline __u32 now_jiffies(void)
 {
-	return bpf_jiffies64();
+	struct settings *set = settings_get();
+
+	return set ? now_of(set) : 0;
 }

@@ -3,14 +3,14 @@
  * CPUs do not get in each other's way stands in conn.h. */
 #pragma once
 
-#include "conn.h"
+#include "find.h"
 
-/* Claims a free slot of the bucket, NULL if there is none. */
-static __always_inline struct conn4 *bucket_claim(struct bucket4 *b, union life *life)
+/* Claims a free slot of the bucket: its number, or -1 if there is none. */
+static __always_inline int bucket_claim(struct bucket6 *b, union life *life)
 {
 #pragma unroll
 	for (int i = 0; i < SLOTS_PER_BUCKET; i++) {
-		struct conn4 *c = &b->slot[i];
+		struct conn *c = &b->slot[i];
 		union life old = life_read(c), claimed = {};
 
 		if (old.flags & (CONN_BUSY | CONN_LIVE))
@@ -19,88 +19,113 @@ static __always_inline struct conn4 *bucket_claim(struct bucket4 *b, union life 
 		claimed.gen = old.gen + 1;
 		if (CAS(conn_life(c), old.word, claimed.word) == old.word) {
 			*life = claimed;
-			return c;
+			return i;
 		}
 	}
-	return NULL;
+	return -1;
 }
 
+/* What a connection begins as. */
+struct birth {
+	struct flow flow;
+	__u64 hash;
+	const struct pkt *pkt; /* its first */
+	union life life;       /* state, flags, expires */
+	__u32 dst;
+	__u32 now;
+};
+
 /* Fills a claimed slot and brings it to life. */
-static __always_inline void slot_publish(struct conn4 *c, union life claimed,
-					 const struct flow *f, __u32 dst,
-					 union life born)
+static __always_inline void slot_publish(struct bucket6 *b, int i, union life claimed,
+					 const struct birth *birth, union life born,
+					 const __u8 family)
 {
-	*conn_key(c) = f->key;
-	c->vaddr = f->vaddr;
-	c->dst = dst;
-	c->proto = f->proto;
+	struct conn *c = &b->slot[i];
+
+	*conn_key(c) = birth->flow.key;
+	c->vaddr = birth->flow.vaddr;
+	c->dst = birth->dst;
+	c->proto = birth->flow.proto;
 	c->nexthop = 0;
 	c->nexthop_stamp = 0;
+	if (family == FAMILY_V6) {
+		b->ends[i].caddr = birth->pkt->saddr;
+		b->ends[i].vaddr = birth->pkt->daddr;
+	}
 	born.gen = claimed.gen;
 	CAS(conn_life(c), claimed.word, born.word);
 }
 
 enum birth_result { BIRTH_FULL, BIRTH_NEW, BIRTH_EXISTS };
 
-/* What a connection begins as. */
-struct birth {
-	struct flow flow;
-	__u64 hash;
-	union life life; /* state, flags, expires */
-	__u32 dst;
-	__u32 now;
-};
-
 struct overflow_claim {
-	struct conn4 *conn;
-	union life life;
+	const struct birth *birth;
+	union life born;
 	__u32 group;
+	bool done;
 };
 
-static long overflow_claim_step(__u32 i, struct overflow_claim *c)
+static __always_inline long overflow_claim_step(__u32 i, struct overflow_claim *c,
+						const __u8 family)
 {
-	struct bucket4 *b = bucket_get(overflow_bucket(c->group, i));
+	struct bucket6 *b = bucket_get(overflow_bucket(c->group, i, family), family);
+	union life claimed;
+	int slot;
 
 	if (!b)
 		return 1;
-	c->conn = bucket_claim(b, &c->life);
-	return c->conn != NULL;
+	slot = bucket_claim(b, &claimed);
+	if (slot < 0)
+		return 0;
+	slot_publish(b, any_slot(slot), claimed, c->birth, c->born, family);
+	c->done = true;
+	return 1;
 }
 
-static __always_inline int overflow_birth(const struct birth *b)
+static long overflow_claim4(__u32 i, struct overflow_claim *c)
 {
-	struct overflow_claim claim = {.group = overflow_group(b->hash)};
+	return overflow_claim_step(i, c, FAMILY_V4);
+}
+
+static long overflow_claim6(__u32 i, struct overflow_claim *c)
+{
+	return overflow_claim_step(i, c, FAMILY_V6);
+}
+
+static __always_inline int overflow_birth(const struct birth *b, const __u8 family)
+{
+	struct overflow_claim claim = {
+		.birth = b, .born = b->life, .group = overflow_group(b->hash, family),
+	};
 	__u32 group = claim.group;
 	__u32 *hint = bpf_map_lookup_elem(&overflow_hints, &group);
-	union life born = b->life;
 
 	if (!hint)
 		return BIRTH_FULL;
+	claim.born.flags |= CONN_OVERFLOW;
 	/* before the slot lives, so that no look-up passes the region by */
 	__sync_fetch_and_add(hint, 1);
-	bpf_loop(OVERFLOW_RUN, overflow_claim_step, &claim, 0);
-	if (!claim.conn) {
-		__sync_fetch_and_add(hint, -1);
-		return BIRTH_FULL;
-	}
-	born.flags |= CONN_OVERFLOW;
-	slot_publish(claim.conn, claim.life, &b->flow, b->dst, born);
-	return BIRTH_NEW;
+	bpf_loop(OVERFLOW_RUN, family == FAMILY_V6 ? overflow_claim6 : overflow_claim4, &claim, 0);
+	if (claim.done)
+		return BIRTH_NEW;
+	__sync_fetch_and_add(hint, -1);
+	return BIRTH_FULL;
 }
 
-static __always_inline int bucket_twin(struct bucket4 *b, const struct birth *birth)
+static __always_inline bool bucket_twin(struct bucket6 *b, const struct birth *birth,
+					const __u8 family)
 {
-	int twin = -1;
+	bool twin = false;
 
 #pragma unroll
 	for (int i = 0; i < SLOTS_PER_BUCKET; i++)
-		if (twin < 0 && slot_holds(&b->slot[i], &birth->flow) &&
+		if (!twin && slot_holds(b, i, &birth->flow, birth->pkt, family) &&
 		    life_valid(life_read(&b->slot[i]), birth->now))
-			twin = i;
+			twin = true;
 	return twin;
 }
 
-static __always_inline int bucket_load(struct bucket4 *b)
+static __always_inline int bucket_load(struct bucket6 *b)
 {
 	int used = 0;
 
@@ -110,50 +135,60 @@ static __always_inline int bucket_load(struct bucket4 *b)
 	return used;
 }
 
-/* Claims a slot in the emptier of two buckets: filling the first before the
- * second would leave twice as many connections without a place in either. */
-static __always_inline struct conn4 *buckets_claim(struct bucket4 *b1, struct bucket4 *b2,
-						   union life *life)
+/* Claims a slot and fills it, in the emptier of two buckets: filling the first
+ * before the second would leave twice as many connections without a place in
+ * either. */
+static __always_inline bool buckets_claim(struct bucket6 *b1, struct bucket6 *b2,
+					  const struct birth *birth, const __u8 family)
 {
 	bool swap = bucket_load(b2) < bucket_load(b1);
-	struct bucket4 *emptier = swap ? b2 : b1, *other = swap ? b1 : b2;
-	struct conn4 *c = bucket_claim(emptier, life);
+	struct bucket6 *b = swap ? b2 : b1;
+	union life claimed;
+	int i = bucket_claim(b, &claimed);
 
-	return c ? c : bucket_claim(other, life);
+	if (i < 0) {
+		b = swap ? b1 : b2;
+		i = bucket_claim(b, &claimed);
+	}
+	if (i < 0)
+		return false;
+	slot_publish(b, i % SLOTS_PER_BUCKET, claimed, birth, birth->life, family);
+	return true;
 }
 
-/*
- * Makes the connection, unless another CPU just has. A function of its own for
- * the verifier's sake, as conn_find.
- */
-__noinline int conn_birth(const struct birth *b)
+static __always_inline int birth(const struct birth *b, const __u8 family)
 {
-	struct bucket4 *b1, *b2;
+	struct bucket6 *b1, *b2;
 	struct birth_lock *lock;
-	struct conn4 *c = NULL;
-	union life claimed = {};
 	__u32 lock_index;
-	bool twin;
+	bool twin, born = false;
 
-	if (!b)
-		return BIRTH_FULL;
-	b1 = bucket_get(bucket_first(b->hash));
-	b2 = bucket_get(bucket_second(b->hash));
+	b1 = bucket_get(bucket_first(b->hash, family), family);
+	b2 = bucket_get(bucket_second(b->hash, family), family);
 	lock_index = (b->hash >> 16) & (BIRTH_LOCKS - 1);
 	lock = bpf_map_lookup_elem(&birth_locks, &lock_index);
 	if (!b1 || !b2 || !lock)
 		return BIRTH_FULL;
 
 	bpf_spin_lock(&lock->lock);
-	twin = bucket_twin(b1, b) >= 0 || bucket_twin(b2, b) >= 0;
-	if (!twin) {
-		c = buckets_claim(b1, b2, &claimed);
-		if (c)
-			slot_publish(c, claimed, &b->flow, b->dst, b->life);
-	}
+	twin = bucket_twin(b1, b, family) || bucket_twin(b2, b, family);
+	if (!twin)
+		born = buckets_claim(b1, b2, b, family);
 	bpf_spin_unlock(&lock->lock);
 
 	if (twin)
 		return BIRTH_EXISTS;
-	return c ? BIRTH_NEW : overflow_birth(b);
+	return born ? BIRTH_NEW : overflow_birth(b, family);
+}
+
+/* Makes the connection, unless another CPU just has. Functions of their own for
+ * the verifier's sake, as conn_seek. */
+static __noinline int conn_birth4(const struct birth *b)
+{
+	return birth(b, FAMILY_V4);
+}
+
+static __noinline int conn_birth6(const struct birth *b)
+{
+	return birth(b, FAMILY_V6);
 }

@@ -22,6 +22,10 @@
  *    adjusts dst.active and dst.inactive, so each transition is counted once.
  * A look-up on a weakly ordered CPU may still read a key from before a LIVE it
  * saw; it then misses, and the birth, under the lock, finds the slot.
+ *
+ * Families differ in where their buckets are and in how their addresses are
+ * compared: all of an IPv4 address is in the slot's key, of an IPv6 address a
+ * digest, and the address itself beside it.
  */
 #pragma once
 
@@ -55,24 +59,25 @@ static __always_inline __u64 flow_key(__u32 caddr, __u16 cport, __u16 vport)
 	return caddr | (__u64)cport << 32 | (__u64)vport << 48;
 }
 
-static __always_inline __u64 *conn_key(struct conn4 *c)
+static __always_inline __u64 *conn_key(struct conn *c)
 {
 	return (__u64 *)&c->caddr;
 }
 
 /* A connection at hand: its life is what it was when it was found. */
 struct conn_ref {
-	struct conn4 *conn;
+	struct conn *conn;
 	struct dst *dst;
+	struct conn_ends *ends; /* IPv6 */
 	union life life;
 };
 
-static __always_inline __u64 *conn_life(struct conn4 *c)
+static __always_inline __u64 *conn_life(struct conn *c)
 {
 	return (__u64 *)c;
 }
 
-static __always_inline union life life_read(struct conn4 *c)
+static __always_inline union life life_read(struct conn *c)
 {
 	union life l = {.word = READ_ONCE(*conn_life(c))};
 
@@ -90,20 +95,30 @@ static __always_inline __u64 client_hash(const struct flow *f)
 	return h ^ (h >> 29);
 }
 
+static __always_inline __u32 bucket_count(const __u8 family)
+{
+	return family == FAMILY_V6 ? conf_buckets6 : conf_buckets4;
+}
+
+static __always_inline __u32 overflow_count(const __u8 family)
+{
+	return family == FAMILY_V6 ? conf_overflow6 : conf_overflow4;
+}
+
 /* The two buckets of a client, by the halves of its hash. */
-static __always_inline __u32 bucket_first(__u64 hash)
+static __always_inline __u32 bucket_first(__u64 hash, const __u8 family)
 {
-	return hash & (conf_buckets - 1);
+	return hash & (bucket_count(family) - 1);
 }
 
-static __always_inline __u32 bucket_second(__u64 hash)
+static __always_inline __u32 bucket_second(__u64 hash, const __u8 family)
 {
-	return (hash >> 32) & (conf_buckets - 1);
+	return (hash >> 32) & (bucket_count(family) - 1);
 }
 
-static __always_inline __u32 overflow_group(__u64 hash)
+static __always_inline __u32 overflow_group(__u64 hash, const __u8 family)
 {
-	return bucket_first(hash) & (OVERFLOW_HINTS - 1);
+	return bucket_first(hash, family) & (OVERFLOW_HINTS - 1);
 }
 
 static __always_inline bool life_valid(union life l, __u32 now)
@@ -116,158 +131,18 @@ static __always_inline struct dst *dst_get(__u32 index)
 	return bpf_map_lookup_elem(&dsts, &index);
 }
 
-static __always_inline bool slot_holds(struct conn4 *c, const struct flow *f)
+/* A bucket of the family's table. Only the slots are there for both: the ends are
+ * for who knows that it is IPv6. */
+static __always_inline struct bucket6 *bucket_get(__u32 index, const __u8 family)
 {
-	__u64 key = READ_ONCE(*conn_key(c));
-
-	if (!f->reply)
-		return key == f->key && c->vaddr == f->vaddr && c->proto == f->proto;
-	return ((key ^ f->key) & CLIENT_MASK) == 0 && c->proto == f->proto;
+	if (family == FAMILY_V6)
+		return bpf_map_lookup_elem(&conns6, &index);
+	return bpf_map_lookup_elem(&conns4, &index);
 }
 
 static __always_inline enum method life_method(union life l)
 {
 	return l.flags / CONN_METHOD & 3;
-}
-
-/* Whether the server of the slot is the sender of a reply. Replies of other
- * methods go by without us, and if they are routed through us, untouched. */
-static __always_inline bool slot_answers(const struct conn4 *c, union life l,
-					 const struct dst *d, const struct flow *f)
-{
-	return life_method(l) == METHOD_MASQ && d->addr.w[0] == f->vaddr && (d->port ? d->port : c->vport) == f->rport;
-}
-
-/* Whether the slot is this packet's connection; fills ref if so. */
-static __always_inline bool slot_match(struct conn4 *c, const struct flow *f, __u32 now,
-				       struct conn_ref *ref)
-{
-	struct dst *d;
-	union life l;
-
-	if (!slot_holds(c, f))
-		return false;
-	l = life_read(c);
-	if (!life_valid(l, now))
-		return false;
-	d = dst_get(c->dst);
-	if (!d || (f->reply && !slot_answers(c, l, d, f)))
-		return false;
-	ref->conn = c;
-	ref->dst = d;
-	ref->life = l;
-	return true;
-}
-
-static __always_inline struct bucket4 *bucket_get(__u32 index)
-{
-	return bpf_map_lookup_elem(&conns4, &index);
-}
-
-/* The place of the connection in a bucket, or -1; fills ref. */
-static __always_inline int bucket_find(struct bucket4 *b, const struct flow *f, __u32 now,
-				       struct conn_ref *ref)
-{
-#pragma unroll
-	for (int i = 0; i < SLOTS_PER_BUCKET; i++)
-		if (slot_match(&b->slot[i], f, now, ref))
-			return i;
-	return -1;
-}
-
-#define NO_SLOT 0xffffffff /* lies beyond every table */
-
-/* The number in the table of a connection's slot, or NO_SLOT. */
-static __always_inline __u32 bucket_seek(__u32 bucket, const struct flow *f, __u32 now)
-{
-	struct bucket4 *b = bucket_get(bucket);
-	struct conn_ref ref;
-	int i = b ? bucket_find(b, f, now, &ref) : -1;
-
-	return i < 0 ? NO_SLOT : bucket * SLOTS_PER_BUCKET + i;
-}
-
-struct overflow_walk {
-	struct flow flow;
-	__u32 group;
-	__u32 now;
-	__u32 slot;
-};
-
-/* The i-th bucket of a group's run; the runs begin all over the region. */
-static __always_inline __u32 overflow_bucket(__u32 group, __u32 i)
-{
-	__u32 base = (__u64)group * conf_overflow / OVERFLOW_HINTS;
-
-	return conf_buckets + ((base + i) & (conf_overflow - 1));
-}
-
-static long overflow_seek_step(__u32 i, struct overflow_walk *w)
-{
-	w->slot = bucket_seek(overflow_bucket(w->group, i), &w->flow, w->now);
-	return w->slot != NO_SLOT;
-}
-
-static __always_inline __u32 overflow_seek(const struct flow *f, __u64 hash, __u32 now)
-{
-	__u32 group = overflow_group(hash);
-	__u32 *hint = bpf_map_lookup_elem(&overflow_hints, &group);
-	struct overflow_walk w = {.flow = *f, .group = group, .now = now, .slot = NO_SLOT};
-
-	if (hint && READ_ONCE(*hint))
-		bpf_loop(OVERFLOW_RUN, overflow_seek_step, &w, 0);
-	return w.slot;
-}
-
-/*
- * Looks for a connection in all places: the number of its slot or NO_SLOT. A
- * function of its own to the verifier too, which otherwise follows each slot to
- * the end of the program.
- */
-__noinline __u32 conn_seek(const struct flow *f, __u64 hash, __u32 now)
-{
-	__u32 slot;
-
-	if (!f)
-		return NO_SLOT;
-	slot = bucket_seek(bucket_first(hash), f, now);
-	if (slot == NO_SLOT)
-		slot = bucket_seek(bucket_second(hash), f, now);
-	return slot == NO_SLOT ? overflow_seek(f, hash, now) : slot;
-}
-
-/* Fills ref from a slot's number; looks again, as the slot may have changed. */
-static __always_inline bool conn_open(__u32 slot, const struct flow *f, __u32 now,
-				      struct conn_ref *ref)
-{
-	struct bucket4 *b = bucket_get(slot / SLOTS_PER_BUCKET);
-
-	return b && slot_match(&b->slot[slot % SLOTS_PER_BUCKET], f, now, ref);
-}
-
-/*
- * The number i, which the verifier cannot know, as memory may have changed: so
- * it follows one slot to the end of the program, not each of them.
- */
-volatile __u8 slot_numbers[SLOTS_PER_BUCKET] = {0, 1, 2, 3};
-
-static __always_inline __u32 any_slot(__u32 i)
-{
-	return slot_numbers[i % SLOTS_PER_BUCKET] % SLOTS_PER_BUCKET;
-}
-
-/* Finds the connection of a packet: most sit in their first bucket. */
-static __always_inline bool conn_find(const struct flow *f, __u64 hash, __u32 now,
-				      struct conn_ref *ref)
-{
-	struct bucket4 *b = bucket_get(bucket_first(hash));
-	int i = b ? bucket_find(b, f, now, ref) : -1;
-
-	if (i >= 0) {
-		ref->conn = &b->slot[any_slot(i)];
-		return true;
-	}
-	return conn_open(conn_seek(f, hash, now), f, now, ref);
 }
 
 static __always_inline void dst_count(struct dst *d, __u8 flags, int by)
@@ -279,7 +154,7 @@ static __always_inline void dst_count(struct dst *d, __u8 flags, int by)
 }
 
 /* Ends a connection whose life was l. False if another CPU was first. */
-static __always_inline bool conn_end(struct conn4 *c, struct dst *d, union life l,
+static __always_inline bool conn_end(struct conn *c, struct dst *d, union life l,
 				     __u32 group)
 {
 	union life dead = {.gen = l.gen};

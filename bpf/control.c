@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* What user space runs by hand: starting the timer, reading the clock. */
+/* What user space runs by hand: starting the timer, reading the clock, asking for
+ * the mark of a packet. */
 #include "base.h"
 #include "expire.h"
+#include "mark.h"
 
 /* Enums that only user space reads by name; a variable keeps them in BTF. */
 const volatile struct {
@@ -29,6 +31,18 @@ int evs_start(struct __sk_buff *skb)
 	return ticker_start();
 }
 
+/* Ends what has expired without waiting for the timer. */
+SEC("tc")
+int evs_sweep(struct __sk_buff *skb)
+{
+	struct sweep *s = sweep_get();
+
+	if (!s)
+		return 1;
+	conns_sweep(s, now_jiffies());
+	return 0;
+}
+
 /* Both clocks at one moment: from two readings the caller learns HZ, from one
  * what an expiry means. */
 SEC("tc")
@@ -42,6 +56,19 @@ int evs_clock(struct __sk_buff *skb)
 	c->jiffies = bpf_jiffies64();
 	c->nanoseconds = bpf_ktime_get_ns();
 	return 0;
+}
+
+/* The mark that a packet would get. What rules look at in it stands behind an
+ * Ethernet header. */
+SEC("tc")
+int evs_mark(struct __sk_buff *skb)
+{
+	struct settings *set = settings_get();
+	struct mark_flow f;
+
+	if (!set || bpf_skb_load_bytes(skb, sizeof(struct ethhdr), &f, sizeof(f)))
+		return 0;
+	return mark_classify(set, &f);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -3,7 +3,10 @@
  * stays wrong: the receiver shall notice, not we. */
 #pragma once
 
-#include "base.h"
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+
+#include "abi.h"
 
 static __always_inline __u16 csum_fold(__u32 sum)
 {
@@ -39,4 +42,16 @@ static __always_inline __u16 csum_ip_header(const void *header)
 	for (int i = 0; i < 10; i++)
 		sum += words[i];
 	return ~csum_fold(sum);
+}
+
+/* The difference that replacing an address makes. */
+static __always_inline __u32 csum_diff_addr(const union addr *old, const union addr *new,
+					    const __u8 family)
+{
+	__u32 diff = csum_diff32(old->w[0], new->w[0]);
+
+	if (family == FAMILY_V6)
+		diff += csum_diff32(old->w[1], new->w[1]) + csum_diff32(old->w[2], new->w[2]) +
+			csum_diff32(old->w[3], new->w[3]);
+	return diff;
 }

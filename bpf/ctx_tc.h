@@ -27,6 +27,7 @@ static __always_inline void *ctx_header(CTX *ctx, __u32 offset, __u32 size)
 {
 	void *p;
 
+	BOUND_VALUE(offset);
 	if (offset > 256)
 		return NULL;
 	p = ctx_linear(ctx, offset, size);
@@ -48,6 +49,16 @@ static __always_inline void ctx_count_left(enum reason reason)
 	count(reason);
 }
 
+static __always_inline long ctx_load(CTX *ctx, __u32 offset, void *to, __u32 size)
+{
+	return bpf_skb_load_bytes(ctx, offset, to, size);
+}
+
+static __always_inline __u32 ctx_mark(CTX *ctx)
+{
+	return ctx->mark;
+}
+
 static __always_inline __u32 ctx_ifindex(CTX *ctx)
 {
 	return ctx->ifindex;
@@ -58,32 +69,48 @@ static __always_inline bool ctx_is_ours(CTX *ctx, struct ethhdr *eth)
 	return ctx->pkt_type == PKT_TYPE_HOST;
 }
 
+#define CSUM_IPV6 (1ULL << 7) /* BPF_F_IPV6 of Linux 6.16 */
+
 /* The transport checksum after an address and a port were replaced. The helper
  * knows whether the checksum is complete or only the pseudo-header's part. */
-static __always_inline bool ctx_l4_fix(CTX *ctx, __u32 offset, bool udp, __u32 old_addr,
-				       __u32 new_addr, __u16 old_port, __u16 new_port)
+static __always_inline bool ctx_l4_fix(CTX *ctx, __u32 offset, bool udp, __u32 addr_diff,
+				       __u16 old_port, __u16 new_port, const __u8 family)
 {
 	__u64 flags = udp ? BPF_F_MARK_MANGLED_0 : 0;
 
 	if (old_port != new_port &&
 	    bpf_l4_csum_replace(ctx, offset, old_port, new_port, flags | 2))
 		return false;
-	return !bpf_l4_csum_replace(ctx, offset, old_addr, new_addr,
-				    flags | BPF_F_PSEUDO_HDR | 4);
+	flags |= BPF_F_PSEUDO_HDR;
+	/* a kernel that does not know the flag refuses it */
+	if (family == FAMILY_V6 && !bpf_l4_csum_replace(ctx, offset, 0, addr_diff, flags | CSUM_IPV6))
+		return true;
+	return !bpf_l4_csum_replace(ctx, offset, 0, addr_diff, flags);
 }
 
-
-/* Makes room for a tunnel's headers before the IP header, and says what they
- * are, so that packets larger than the wire's are cut right later. */
-static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes)
+/* Makes room for a tunnel's headers before the IP header, the outer of a family,
+ * and says what they are, so that packets larger than the wire's are cut right
+ * later. */
+static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes, __u8 outer, __u8 inner)
 {
-	__u64 flags = BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
+	__u64 flags = outer == FAMILY_V6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6
+					 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
+	struct ethhdr *eth;
 
 	if (tunnel == TUNNEL_GRE)
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_GRE;
 	if (tunnel == TUNNEL_GUE)
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
-	return !bpf_skb_adjust_room(ctx, bytes, BPF_ADJ_ROOM_MAC, flags);
+	if (bpf_skb_adjust_room(ctx, bytes, BPF_ADJ_ROOM_MAC, flags))
+		return false;
+	if (outer == inner)
+		return true;
+	/* the helper has changed what the kernel thinks it is; the frame is ours */
+	eth = ctx_linear(ctx, 0, sizeof(*eth));
+	if (!eth)
+		return false;
+	eth->h_proto = outer == FAMILY_V6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
+	return true;
 }
 
 /* Packets that stand for several are cut to size on their way out. */

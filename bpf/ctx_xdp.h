@@ -15,6 +15,7 @@ static __always_inline void *ctx_header(CTX *ctx, __u32 offset, __u32 size)
 	void *end = (void *)(long)ctx->data_end;
 	void *p;
 
+	BOUND_VALUE(offset);
 	if (offset > 256)
 		return NULL;
 	p = (void *)(long)ctx->data + offset;
@@ -33,6 +34,16 @@ static __always_inline void ctx_count_left(enum reason reason)
 {
 }
 
+static __always_inline long ctx_load(CTX *ctx, __u32 offset, void *to, __u32 size)
+{
+	return bpf_xdp_load_bytes(ctx, offset, to, size);
+}
+
+static __always_inline __u32 ctx_mark(CTX *ctx)
+{
+	return 0;
+}
+
 static __always_inline __u32 ctx_ifindex(CTX *ctx)
 {
 	return ctx->ingress_ifindex;
@@ -45,8 +56,8 @@ static __always_inline bool ctx_is_ours(CTX *ctx, struct ethhdr *eth)
 }
 
 /* The transport checksum after an address and a port were replaced. */
-static __always_inline bool ctx_l4_fix(CTX *ctx, __u32 offset, bool udp, __u32 old_addr,
-				       __u32 new_addr, __u16 old_port, __u16 new_port)
+static __always_inline bool ctx_l4_fix(CTX *ctx, __u32 offset, bool udp, __u32 addr_diff,
+				       __u16 old_port, __u16 new_port, const __u8 family)
 {
 	__u16 *check = ctx_header(ctx, offset, sizeof(*check));
 	__u16 fixed;
@@ -55,15 +66,13 @@ static __always_inline bool ctx_l4_fix(CTX *ctx, __u32 offset, bool udp, __u32 o
 		return false;
 	if (udp && !*check)
 		return true;
-	fixed = csum_apply(*check, csum_diff32(old_addr, new_addr) +
-					   csum_diff16(old_port, new_port));
+	fixed = csum_apply(*check, addr_diff + csum_diff16(old_port, new_port));
 	*check = udp && !fixed ? 0xffff : fixed;
 	return true;
 }
 
-
-/* Makes room for a tunnel's headers before the IP header. */
-static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes)
+/* Makes room for a tunnel's headers before the IP header, the outer of a family. */
+static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes, __u8 outer, __u8 inner)
 {
 	struct ethhdr *eth;
 
@@ -72,7 +81,7 @@ static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes)
 	eth = ctx_header(ctx, 0, sizeof(*eth));
 	if (!eth)
 		return false;
-	eth->h_proto = bpf_htons(ETH_P_IP);
+	eth->h_proto = outer == FAMILY_V6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
 	return true;
 }
 

@@ -3,11 +3,19 @@
 #include "door_tc.h"
 
 #include "director.h"
+#include "out.h"
 
 SEC("tc")
 int evs_tc(struct __sk_buff *skb)
 {
-	return director(skb);
+	return packet_enter(skb);
+}
+
+/* On egress: what the host itself sends. */
+SEC("tc")
+int evs_tc_out(struct __sk_buff *skb)
+{
+	return packet_leave(skb);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

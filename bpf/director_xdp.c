@@ -7,7 +7,7 @@
 SEC("xdp.frags")
 int evs_xdp(struct xdp_md *ctx)
 {
-	return director(ctx);
+	return packet_enter(ctx);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -14,35 +14,45 @@ static __always_inline bool ctx_can_reach(CTX *ctx, const struct hop *hop)
 }
 
 /* What is not resolved waits in the kernel's neighbour table. */
-static __always_inline int ctx_send(CTX *ctx, const struct hop *hop)
+static __always_inline int ctx_send(CTX *ctx, const struct hop *hop, const struct route *r)
 {
-	struct bpf_redir_neigh gateway = {.nh_family = AF_INET, .ipv4_nh = hop->gateway};
+	struct bpf_redir_neigh gateway = {};
 
 	if (hop->via)
 		return bpf_redirect(hop->ifindex, 0);
+	gateway.nh_family = r->gw_family == FAMILY_V6 ? AF_INET6 : AF_INET;
+	*(union addr *)gateway.ipv6_nh = r->gateway;
 	return bpf_redirect_neigh(hop->ifindex, &gateway, sizeof(gateway), 0);
+}
+
+/* Whether the sender of a packet is to be told why it is dropped. */
+static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reason)
+{
+	/* not about an error, nor a later fragment */
+	if (!icmp_errors[reason & REASON_MASK].type || p->quote || p->bare)
+		return false;
+	/* like the kernel, which takes a hop off before it looks at the size */
+	if (reason == REASON_TOO_BIG &&
+	    (!p->whole || (p->family == FAMILY_V4 && !ttl_decrement(ctx, FAMILY_V4))))
+		return false;
+	return icmp_allowed();
 }
 
 /* Drops the packet, and tells its sender why where there is an error for it. A
  * function of its own for the verifier's sake. */
-__noinline int ctx_refuse(CTX *ctx, struct pkt *p, int reason)
+static __noinline int ctx_refuse(CTX *ctx, struct work *w, int reason)
 {
-	__u8 type = icmp_type(reason);
-	struct way w = {};
+	struct pkt *p = &w->pkt;
 	struct hop hop = {};
 
 	count(reason);
-	if (!p)
+	if (!refusal_told(ctx, p, reason))
 		return CTX_DROP;
-	/* like the kernel, which takes a hop off before it looks at the size */
-	if (reason == REASON_TOO_BIG && (!p->whole || !ttl_decrement(ctx)))
+	w->route.family = p->family;
+	w->route.src = p->daddr;
+	w->route.dst = p->saddr;
+	if (route_ask(ctx) || !icmp_make(ctx, p, reason))
 		return CTX_DROP;
-	if (!type || p->quote || p->later || /* not about an error, nor a later fragment */
-	    !icmp_allowed() ||
-	    way_ask(ctx, p, p->daddr, p->saddr, &w) ||
-	    !icmp_make(ctx, p, type, icmp_code(reason)))
-		return CTX_DROP;
-	hop.ifindex = w.ifindex;
-	hop.gateway = w.gateway;
-	return ctx_send(ctx, &hop);
+	hop.ifindex = w->route.ifindex;
+	return ctx_send(ctx, &hop, &w->route);
 }

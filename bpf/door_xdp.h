@@ -16,13 +16,13 @@ static __always_inline bool ctx_can_reach(CTX *ctx, const struct hop *hop)
 	       bpf_map_lookup_elem(&xdp_ports, &hop->ifindex);
 }
 
-static __always_inline int ctx_send(CTX *ctx, const struct hop *hop)
+static __always_inline int ctx_send(CTX *ctx, const struct hop *hop, const struct route *r)
 {
 	return bpf_redirect(hop->ifindex, 0);
 }
 
 /* Drops the packet; but who is owed an error gets it from tc. */
-static __always_inline int ctx_refuse(CTX *ctx, struct pkt *p, int reason)
+static __always_inline int ctx_refuse(CTX *ctx, struct work *w, int reason)
 {
 	switch (reason) {
 	case REASON_NO_DESTINATION:

@@ -41,14 +41,14 @@ struct sweep_walk {
 };
 
 /* The group of a connection in the overflow region is that of its client. */
-static __always_inline __u32 conn_group(struct conn4 *c)
+static __always_inline __u32 conn_group(struct conn *c, const __u8 family)
 {
 	struct flow f = {.key = *conn_key(c), .proto = c->proto};
 
-	return overflow_group(client_hash(&f));
+	return overflow_group(client_hash(&f), family);
 }
 
-static __always_inline void slot_sweep(struct conn4 *c, struct sweep_walk *w)
+static __always_inline void slot_sweep(struct conn *c, struct sweep_walk *w, const __u8 family)
 {
 	union life l = life_read(c);
 	__u32 group;
@@ -59,14 +59,14 @@ static __always_inline void slot_sweep(struct conn4 *c, struct sweep_walk *w)
 	d = dst_get(c->dst);
 	if (!d)
 		return;
-	group = l.flags & CONN_OVERFLOW ? conn_group(c) : 0;
+	group = l.flags & CONN_OVERFLOW ? conn_group(c, family) : 0;
 	if (conn_end(c, d, l, group))
 		w->expired++;
 }
 
-static long sweep_step(__u32 i, struct sweep_walk *w)
+static __always_inline long bucket_sweep(struct sweep_walk *w, const __u8 family)
 {
-	struct bucket4 *b = bucket_get(w->bucket);
+	struct bucket6 *b = bucket_get(w->bucket, family);
 
 	if (!b) {
 		w->bucket = 0;
@@ -75,8 +75,33 @@ static long sweep_step(__u32 i, struct sweep_walk *w)
 	w->bucket++;
 #pragma unroll
 	for (int s = 0; s < SLOTS_PER_BUCKET; s++)
-		slot_sweep(&b->slot[s], w);
+		slot_sweep(&b->slot[s], w, family);
 	return 0;
+}
+
+static long sweep_step4(__u32 i, struct sweep_walk *w)
+{
+	return bucket_sweep(w, FAMILY_V4);
+}
+
+static long sweep_step6(__u32 i, struct sweep_walk *w)
+{
+	return bucket_sweep(w, FAMILY_V6);
+}
+
+/* Sweeps a tick's share of the buckets of both families. */
+static __always_inline void conns_tick(struct sweep *s, __u32 now)
+{
+	struct sweep_walk w = {.now = now, .bucket = s->bucket};
+
+	bpf_loop((conf_buckets4 + conf_overflow4) / TICKS_PER_PASS + 1, sweep_step4, &w, 0);
+	if (w.bucket < s->bucket)
+		s->passes++;
+	s->bucket = w.bucket;
+	w.bucket = s->bucket6;
+	bpf_loop((conf_buckets6 + conf_overflow6) / TICKS_PER_PASS + 1, sweep_step6, &w, 0);
+	s->bucket6 = w.bucket;
+	__sync_fetch_and_add(&s->expired, w.expired);
 }
 
 struct estimate_walk {
@@ -172,29 +197,33 @@ static long born_step(__u32 cpu, struct born_walk *w)
 
 static int ticker_tick(void *map, __u32 *key, struct ticker *t)
 {
-	__u32 now = now_jiffies(), buckets = conf_buckets + conf_overflow;
+	__u32 now = now_jiffies();
 	struct born_walk born = {};
 	struct sweep *s = sweep_get();
-	struct sweep_walk w = {.now = now};
 	__u64 next = TICK_NS;
 
 	if (!s)
 		return 0;
 	bpf_loop(conf_cpus, born_step, &born, 0);
-	if (born.sum == s->expired) {
+	if (born.sum == s->expired)
 		next = IDLE_TICK_NS;
-	} else {
-		w.bucket = s->bucket;
-		bpf_loop(buckets / TICKS_PER_PASS + 1, sweep_step, &w, 0);
-		if (w.bucket < s->bucket)
-			s->passes++;
-		s->bucket = w.bucket;
-		__sync_fetch_and_add(&s->expired, w.expired);
-	}
+	else
+		conns_tick(s, now);
 	rates_tick(s, now, now - s->tick_stamp);
 	s->tick_stamp = now;
 	bpf_timer_start(&t->timer, next, 0);
 	return 0;
+}
+
+/* Ends all that has expired, at once. */
+static __always_inline void conns_sweep(struct sweep *s, __u32 now)
+{
+	struct sweep_walk w = {.now = now};
+
+	bpf_loop(conf_buckets4 + conf_overflow4, sweep_step4, &w, 0);
+	w.bucket = 0;
+	bpf_loop(conf_buckets6 + conf_overflow6, sweep_step6, &w, 0);
+	__sync_fetch_and_add(&s->expired, w.expired);
 }
 
 /* Starts the timer, or starts it again with this program's code. */

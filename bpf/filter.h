@@ -10,21 +10,25 @@
 
 #include "pkt.h"
 
-static __always_inline __u32 filter_hash(__u32 addr)
+static __always_inline __u32 filter_hash(const union addr *a, const __u8 family)
 {
-	addr *= 0x9e3779b1;
-	return addr >> 19; /* the top 13 bits: FILTER_SIZE values */
+	__u32 word = a->w[0];
+
+	if (family == FAMILY_V6)
+		word ^= a->w[1] ^ a->w[2] ^ a->w[3];
+	word *= 0x9e3779b1;
+	return word >> 19; /* the top 13 bits: FILTER_SIZE values */
 }
 
 _Static_assert(FILTER_SIZE == 1 << 13, "filter_hash");
 
-static __always_inline __u8 filter_look(const struct pkt *p)
+static __always_inline __u8 filter_look(const struct pkt *p, const __u8 family)
 {
 	__u32 zero = 0;
 	struct filter *f = bpf_map_lookup_elem(&filter_map, &zero);
 
 	if (!f)
 		return 0;
-	return ((f->bits[filter_hash(p->daddr)] | f->any) & FILTER_VIP) |
-	       (f->bits[filter_hash(p->saddr)] & FILTER_RIP);
+	return ((f->bits[filter_hash(&p->daddr, family)] | f->any) & FILTER_VIP) |
+	       (f->bits[filter_hash(&p->saddr, family)] & FILTER_RIP);
 }

@@ -13,12 +13,13 @@
 #define FRAGMENTED_PACKETS 16384
 #define FRAGMENT_SECONDS 30 /* as long as Linux waits for the rest (ipfrag_time) */
 
-/* What the fragments of a packet have in common (RFC 791). */
+/* What the fragments of a packet have in common (RFC 791, RFC 8200). */
 struct frag_key {
-	__u32 saddr, daddr;
-	__u16 id;
+	union addr saddr, daddr;
+	__u32 id;
 	__u8 proto;
-	__u8 pad;
+	__u8 family;
+	__u16 pad;
 };
 
 struct frag_ports {
@@ -33,13 +34,19 @@ struct {
 	__type(value, struct frag_ports);
 } fragments SEC(".maps");
 
-static __always_inline struct frag_key frag_key(const struct pkt *p)
+static __always_inline void frag_key(const struct pkt *p, struct frag_key *key)
 {
-	struct frag_key key = {
-		.saddr = p->saddr, .daddr = p->daddr, .id = p->id, .proto = p->proto,
-	};
-
-	return key;
+	__builtin_memset(key, 0, sizeof(*key));
+	if (p->family == FAMILY_V6) {
+		key->saddr = p->saddr;
+		key->daddr = p->daddr;
+	} else {
+		key->saddr.w[0] = p->saddr.w[0];
+		key->daddr.w[0] = p->daddr.w[0];
+	}
+	key->id = p->id;
+	key->proto = p->proto;
+	key->family = p->family;
 }
 
 /* Notes the ports of a first fragment. This and the next are functions of their
@@ -51,7 +58,7 @@ __noinline int frag_note(const struct pkt *p)
 
 	if (!p)
 		return 0;
-	key = frag_key(p);
+	frag_key(p, &key);
 	ports.sport = p->sport;
 	ports.dport = p->dport;
 	return bpf_map_update_elem(&fragments, &key, &ports, BPF_ANY);
@@ -65,7 +72,7 @@ __noinline int frag_find(struct pkt *p)
 
 	if (!p)
 		return 0;
-	key = frag_key(p);
+	frag_key(p, &key);
 	ports = bpf_map_lookup_elem(&fragments, &key);
 	if (!ports || now_jiffies() - ports->stamp > FRAGMENT_SECONDS * conf_hz)
 		return 0;

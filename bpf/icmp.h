@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
  * The ICMP errors a director sends itself: no server, too big, out of hops
- * (RFC 792, RFC 1812 section 4.3.2). Only tc makes them; XDP leaves such
- * packets to it. They come from the address the packet was sent to and quote
- * as much of it as a minimal datagram holds.
+ * (RFC 792, RFC 1812 section 4.3.2, RFC 4443). Only tc makes them; XDP leaves such
+ * packets to it. They quote as much of the packet as a minimal datagram holds.
  */
 #pragma once
 
-#include "csum.h"
 #include "quote.h"
+#include "sum.h"
 
-#define ICMP_DATAGRAM 576
-#define ICMP_HEADERS (sizeof(struct iphdr) + sizeof(struct icmphdr))
-#define ICMP_QUOTE (ICMP_DATAGRAM - ICMP_HEADERS)
-#define ICMP_CHUNK 32
 #define ICMP_TOS 0xc0 /* internetwork control, as RFC 1812 asks */
 
 /* Errors of one second, over all receivers: as many as Linux sends by default
@@ -41,90 +36,111 @@ static __always_inline bool icmp_allowed(void)
 	return __sync_fetch_and_add(&q->sent, 1) < ICMP_PER_SECOND;
 }
 
-/* Sums up len bytes of the packet, which are at most ICMP_QUOTE. */
-static __always_inline __u32 icmp_sum(CTX *ctx, __u32 offset, __u32 len)
+/* What a reason is to the sender of the packet. */
+struct icmp_error {
+	__u8 type, code;   /* type 0: nothing */
+	__u8 type6, code6;
+};
+
+static const struct icmp_error icmp_errors[REASON_MASK + 1] = {
+	[REASON_NO_DESTINATION] = {ICMP_DEST_UNREACH, ICMP_PORT_UNREACH,
+				   ICMP6_DEST_UNREACH, ICMP6_PORT_UNREACH},
+	[REASON_NO_ROUTE] = {ICMP_DEST_UNREACH, ICMP_HOST_UNREACH,
+			     ICMP6_DEST_UNREACH, ICMP6_ADDR_UNREACH},
+	[REASON_TOO_BIG] = {ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP6_TOO_BIG, 0},
+	[REASON_TTL_EXCEEDED] = {ICMP_TIME_EXCEEDED, 0, ICMP6_TIME_EXCEEDED, 0},
+};
+
+/* Makes room for the headers of an error before the packet, of which so much is
+ * left as it may quote; returns how much, 0 on failure. */
+static __always_inline __u32 icmp_room(CTX *ctx, const struct pkt *p, __u32 headers, __u32 datagram)
 {
-	__u32 sum = 0;
+	__u32 quote = datagram - headers;
 
-	for (int i = 0; i < (ICMP_QUOTE + ICMP_CHUNK - 1) / ICMP_CHUNK; i++) {
-		__u32 chunk[ICMP_CHUNK / 4] = {};
-		__u32 left = len - i * ICMP_CHUNK;
-
-		if (i * ICMP_CHUNK >= len)
-			break;
-		if (left > ICMP_CHUNK)
-			left = ICMP_CHUNK;
-		left--; /* 1 to ICMP_CHUNK, said so that the verifier sees it */
-		KEEP_VALUE(left);
-		left = (left & (ICMP_CHUNK - 1)) + 1;
-		if (bpf_skb_load_bytes(ctx, offset + i * ICMP_CHUNK, chunk, left))
-			break;
-		sum = bpf_csum_diff(NULL, 0, chunk, sizeof(chunk), sum);
-	}
-	return sum;
+	if (p->len < quote)
+		quote = p->len;
+	if (bpf_skb_change_tail(ctx, L3_OFFSET + quote, 0) ||
+	    bpf_skb_adjust_room(ctx, headers, BPF_ADJ_ROOM_MAC, 0))
+		return 0;
+	return quote;
 }
 
-/* Turns the packet into an error about itself: 1, or 0 if it could not be
- * written. A function of its own for the verifier's sake. */
-__noinline int icmp_make(CTX *ctx, const struct pkt *p, __u8 type, __u8 code)
+static __always_inline int icmp_make4(CTX *ctx, const struct pkt *p, const struct icmp_error *e)
 {
-	__u32 quote, sum;
+	const __u32 headers = sizeof(struct iphdr) + sizeof(struct icmphdr);
+	__u32 quote = icmp_room(ctx, p, headers, 576), sum;
 	struct icmphdr *icmp;
 	struct iphdr *ip;
 
-	if (!p)
+	if (!quote)
 		return 0;
-	quote = p->len < ICMP_QUOTE ? p->len : ICMP_QUOTE;
-	if (bpf_skb_change_tail(ctx, L3_OFFSET + quote, 0) ||
-	    bpf_skb_adjust_room(ctx, ICMP_HEADERS, BPF_ADJ_ROOM_MAC, 0))
-		return 0;
-	sum = icmp_sum(ctx, L3_OFFSET + ICMP_HEADERS, quote);
-	ip = ctx_header(ctx, L3_OFFSET, ICMP_HEADERS);
+	sum = packet_sum(ctx, L3_OFFSET + headers, quote);
+	ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip) + sizeof(*icmp));
 	if (!ip)
 		return 0;
-	__builtin_memset(ip, 0, ICMP_HEADERS);
+	__builtin_memset(ip, 0, headers);
 	ip->version = 4;
 	ip->ihl = 5;
 	ip->tos = ICMP_TOS;
-	ip->tot_len = bpf_htons(ICMP_HEADERS + quote);
+	ip->tot_len = bpf_htons(headers + quote);
 	ip->id = bpf_get_prandom_u32();
 	ip->ttl = 64;
 	ip->protocol = IPPROTO_ICMP;
-	ip->saddr = p->daddr;
-	ip->daddr = p->saddr;
+	ip->saddr = p->daddr.w[0];
+	ip->daddr = p->saddr.w[0];
 	ip->check = csum_ip_header(ip);
 	icmp = (void *)(ip + 1);
-	icmp->type = type;
-	icmp->code = code;
+	icmp->type = e->type;
+	icmp->code = e->code;
 	icmp->mtu = bpf_htons(p->mtu);
-	icmp->checksum = ~csum_fold(csum_fold(sum) + ((__u32)type | (__u32)code << 8) +
+	icmp->checksum = ~csum_fold(sum + ((__u32)e->type | (__u32)e->code << 8) +
 				    bpf_htons(p->mtu));
 	return 1;
 }
 
-/* The error that a reason calls for; 0 if none. */
-static __always_inline __u8 icmp_type(int reason)
+/* From an address of the interface that leads to the sender. */
+static __always_inline int icmp_make6(CTX *ctx, const struct pkt *p, const struct icmp_error *e)
 {
-	switch (reason) {
-	case REASON_NO_DESTINATION:
-	case REASON_NO_ROUTE:
-	case REASON_TOO_BIG:
-		return ICMP_DEST_UNREACH;
-	case REASON_TTL_EXCEEDED:
-		return ICMP_TIME_EXCEEDED;
-	}
-	return 0;
+	const __u32 headers = sizeof(struct ipv6hdr) + sizeof(struct icmphdr);
+	__u32 quote, sum, ifindex = ctx_ifindex(ctx);
+	union addr *own = bpf_map_lookup_elem(&link_addrs, &ifindex);
+	const union addr nothing = {};
+	struct ipv6hdr *ip;
+	struct icmphdr *icmp;
+
+	if (!own)
+		return 0;
+	quote = icmp_room(ctx, p, headers, 1280);
+	if (!quote)
+		return 0;
+	sum = packet_sum(ctx, L3_OFFSET + headers, quote);
+	ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip) + sizeof(*icmp));
+	if (!ip)
+		return 0;
+	__builtin_memset(ip, 0, headers);
+	ip->version = 6;
+	ip->payload_len = bpf_htons(sizeof(*icmp) + quote);
+	ip->nexthdr = IPPROTO_ICMPV6;
+	ip->hop_limit = 64;
+	*(union addr *)&ip->saddr = *own;
+	*(union addr *)&ip->daddr = p->saddr;
+	icmp = (void *)(ip + 1);
+	icmp->type = e->type6;
+	icmp->code = e->code6;
+	icmp->mtu = bpf_htons(p->mtu);
+	sum += csum_diff_addr(&nothing, own, FAMILY_V6) + csum_diff_addr(&nothing, &p->saddr, FAMILY_V6);
+	sum += bpf_htons(IPPROTO_ICMPV6) + ip->payload_len;
+	icmp->checksum = ~csum_fold(sum + ((__u32)e->type6 | (__u32)e->code6 << 8) + icmp->mtu);
+	return 1;
 }
 
-static __always_inline __u8 icmp_code(int reason)
+/* Turns the packet into an error about itself: 1, or 0 if there is none or it could
+ * not be written. A function of its own for the verifier's sake. */
+__noinline int icmp_make(CTX *ctx, const struct pkt *p, __u32 reason)
 {
-	switch (reason) {
-	case REASON_NO_DESTINATION:
-		return ICMP_PORT_UNREACH;
-	case REASON_NO_ROUTE:
-		return ICMP_HOST_UNREACH;
-	case REASON_TOO_BIG:
-		return ICMP_FRAG_NEEDED;
-	}
-	return 0; /* ICMP_EXC_TTL */
+	const struct icmp_error *e = &icmp_errors[reason & REASON_MASK];
+
+	if (!p || !e->type)
+		return 0;
+	return p->family == FAMILY_V6 ? icmp_make6(ctx, p, e) : icmp_make4(ctx, p, e);
 }

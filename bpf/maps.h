@@ -17,6 +17,7 @@ MAPPED(units, union unit, MAX_UNITS);
 MAPPED(dsts, struct dst, MAX_DSTS);
 MAPPED(filter_map, struct filter, 1);
 MAPPED(conns4, struct bucket4, 1);
+MAPPED(conns6, struct bucket6, 1);
 MAPPED(nexthops, struct nexthop, MAX_NEXTHOPS);
 MAPPED(stats_map, struct stats, 1); /* CPU * conf_dsts + dst */
 MAPPED(estimators, struct estimator, MAX_DSTS);
@@ -69,6 +70,27 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } xdp_ports SEC(".maps");
+
+/* An IPv6 address of each attached interface, by ifindex: what its errors are sent
+ * from. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, union addr);
+} link_addrs SEC(".maps");
+
+/* Rules of firewall marks; two generations, of which one is in force. */
+MAPPED(mark_rules, struct mark_rule, 2 * MAX_MARK_RULES);
+MAPPED(mark_places, __u64, 2 * MAX_MARK_PLACES);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 2 * MAX_MARK_RULES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mark_key);
+	__type(value, struct mark_run);
+} mark_trie SEC(".maps");
 
 static __always_inline struct settings *settings_get(void)
 {

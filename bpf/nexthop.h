@@ -13,17 +13,10 @@
 
 #define NEXTHOP_PROBES 8
 
-/* An answer of the routing table. */
-struct way {
-	__u32 index; /* + 1 of the next hop to remember, 0 none: not resolved */
-	__u32 ifindex;
-	__u32 gateway;
-};
-
+/* The way of a packet out of the director. */
 struct hop {
-	struct nexthop *via; /* NULL: by gateway, through the kernel's neighbour table */
+	struct nexthop *via; /* NULL: by the route's gateway, through the kernel's neighbour table */
 	__u32 ifindex;
-	__u32 gateway;
 };
 
 static __always_inline struct nexthop *nexthop_get(__u32 index_plus_1)
@@ -88,32 +81,70 @@ static __always_inline int fib_reason(long rc)
 						    : -REASON_NO_ROUTE;
 }
 
-/*
- * Asks the routing table for the way from src to dst. Negative: the reason why
- * there is none. A function of its own, as most packets need not ask and the
- * stack is small.
- */
-__noinline int way_ask(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst, struct way *w)
+/* Begins a question: the way to an address of a family. */
+static __always_inline void route_to(struct route *r, const union addr *dst, const __u8 family)
 {
-	struct bpf_fib_lookup fib = {
-		.family = AF_INET,
-		.ipv4_src = src,
-		.ipv4_dst = dst,
-		.ifindex = ctx_ifindex(ctx),
-	};
+	r->family = family;
+	if (family == FAMILY_V6)
+		r->dst = *dst;
+	else
+		r->dst.w[0] = dst->w[0];
+}
+
+static __always_inline void route_from(struct route *r, const union addr *src, const __u8 family)
+{
+	if (family == FAMILY_V6)
+		r->src = *src;
+	else
+		r->src.w[0] = src->w[0];
+}
+
+/* Puts the question to the routing table. len 0xffff, more than any way takes,
+ * asks how much it does take. */
+static __always_inline long route_lookup(CTX *ctx, struct work *w, __u16 len)
+{
+	struct bpf_fib_lookup *fib = &w->fib;
+	struct route *r = &w->route;
+
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->l4_protocol = w->pkt.proto;
+	fib->tot_len = len;
+	fib->ifindex = ctx_ifindex(ctx);
+	if (r->family == FAMILY_V6) {
+		fib->family = AF_INET6;
+		*(union addr *)fib->ipv6_src = r->src;
+		*(union addr *)fib->ipv6_dst = r->dst;
+	} else {
+		fib->family = AF_INET;
+		fib->ipv4_src = r->src.w[0];
+		fib->ipv4_dst = r->dst.w[0];
+	}
+	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+}
+
+/*
+ * Asks the routing table for the way of w->route. Negative: the reason why there
+ * is none. A function of its own, as most packets need not ask.
+ */
+__noinline int route_ask(CTX *ctx)
+{
+	struct work *w = work_get();
+	struct route *r;
 	long rc;
 
-	if (!p || !w)
+	if (!w)
 		return -REASON_NO_ROUTE;
-	fib.l4_protocol = p->proto;
-	rc = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
-	w->index = 0;
-	w->ifindex = fib.ifindex;
-	w->gateway = fib.ipv4_dst;
+	r = &w->route;
+	rc = route_lookup(ctx, w, 0);
+	r->index = 0;
+	r->ifindex = w->fib.ifindex;
+	/* a way over IPv4 may have a gateway of IPv6 (RFC 8950) */
+	r->gw_family = w->fib.family == AF_INET6 ? FAMILY_V6 : FAMILY_V4;
+	r->gateway = *(union addr *)w->fib.ipv6_dst;
 	switch (rc) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
-		w->index = nexthop_intern(&fib);
+		r->index = nexthop_intern(&w->fib);
 		return 0;
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
 		return 0;
@@ -121,31 +152,21 @@ __noinline int way_ask(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst, stru
 	return fib_reason(rc);
 }
 
-/* How large a packet the way from src to dst takes; 0 if there is none. Apart
- * from way_ask, as only packets to a server need it. */
-__noinline __u32 way_mtu(CTX *ctx, const struct pkt *p, __u32 src, __u32 dst)
+/* How large a packet the way of w->route takes; 0 if there is none. Apart from
+ * route_ask, as only packets to a server need it. */
+__noinline __u32 route_mtu(CTX *ctx)
 {
-	struct bpf_fib_lookup fib = {
-		.family = AF_INET,
-		.tot_len = 0xffff, /* more than any way takes: the answer says what it does */
-		.ipv4_src = src,
-		.ipv4_dst = dst,
-		.ifindex = ctx_ifindex(ctx),
-	};
+	struct work *w = work_get();
 
-	if (!p)
+	if (!w || route_lookup(ctx, w, 0xffff) != BPF_FIB_LKUP_RET_FRAG_NEEDED)
 		return 0;
-	fib.l4_protocol = p->proto;
-	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_FRAG_NEEDED)
-		return 0;
-	return fib.mtu_result;
+	return w->fib.mtu_result;
 }
 
-static __always_inline void hop_follow(struct hop *hop, const struct way *w)
+static __always_inline void hop_follow(struct hop *hop, const struct route *r)
 {
-	hop->via = nexthop_get(w->index);
-	hop->ifindex = w->ifindex;
-	hop->gateway = w->gateway;
+	hop->via = nexthop_get(r->index);
+	hop->ifindex = r->ifindex;
 }
 
 #define MTU_ALWAYS 576 /* what every way takes (RFC 791) */
@@ -164,12 +185,12 @@ static __always_inline bool hop_too_big(CTX *ctx, const struct hop *hop, __u32 l
 	return *mtu && len > *mtu;
 }
 
-/* The way to the server of a connection. */
-static __always_inline int hop_forward(CTX *ctx, const struct pkt *p, struct dst *d,
-				       __u32 now, struct hop *hop)
+/* The way to the server of a connection. From a client of another family, the
+ * packet goes within one from the director. */
+static __always_inline int hop_forward(CTX *ctx, struct work *w, struct dst *d, __u32 now,
+				       struct hop *hop, const __u8 family)
 {
 	__u32 known = d->nexthop, stamp = d->nexthop_stamp;
-	struct way w = {};
 	int rc;
 
 	hop->via = nexthop_get(known);
@@ -178,11 +199,17 @@ static __always_inline int hop_forward(CTX *ctx, const struct pkt *p, struct dst
 		hop->ifindex = hop->via->ifindex;
 		return 0;
 	}
-	rc = way_ask(ctx, p, p->saddr, d->addr.w[0], &w);
+	w->route.family = d->family;
+	w->route.dst = d->addr;
+	if (d->family == family)
+		route_from(&w->route, &w->pkt.saddr, family);
+	else
+		w->route.src = d->source;
+	rc = route_ask(ctx);
 	d->nexthop_stamp = now;
-	d->nexthop = rc ? 0 : w.index;
-	d->mtu = rc ? 0 : way_mtu(ctx, p, p->saddr, d->addr.w[0]);
-	hop_follow(hop, &w);
+	d->nexthop = rc ? 0 : w->route.index;
+	d->mtu = rc ? 0 : route_mtu(ctx);
+	hop_follow(hop, &w->route);
 	/* Once a second a packet goes by the kernel's neighbour table, which so
 	 * keeps the server's entry alive and notices when it moves. */
 	if (!CTX_IS_XDP)
@@ -191,11 +218,10 @@ static __always_inline int hop_forward(CTX *ctx, const struct pkt *p, struct dst
 }
 
 /* The way back to the client. */
-static __always_inline int hop_reply(CTX *ctx, const struct pkt *p, struct conn_ref *ref,
-				     __u32 now, struct hop *hop)
+static __always_inline int hop_reply(CTX *ctx, struct work *w, struct conn_ref *ref, __u32 now,
+				     struct hop *hop, const __u8 family)
 {
-	struct conn4 *c = ref->conn;
-	struct way w = {};
+	struct conn *c = ref->conn;
 	int rc;
 
 	hop->via = nexthop_get(c->nexthop);
@@ -203,11 +229,16 @@ static __always_inline int hop_reply(CTX *ctx, const struct pkt *p, struct conn_
 		hop->ifindex = hop->via->ifindex;
 		return 0;
 	}
-	rc = way_ask(ctx, p, c->vaddr, c->caddr, &w);
+	if (family == FAMILY_V6)
+		w->route.src = ref->ends->vaddr;
+	else
+		w->route.src.w[0] = c->vaddr;
+	route_to(&w->route, &w->pkt.daddr, family);
+	rc = route_ask(ctx);
 	if (life_read(c).gen == ref->life.gen) {
-		c->nexthop = rc ? 0 : w.index;
+		c->nexthop = rc ? 0 : w->route.index;
 		c->nexthop_stamp = now;
 	}
-	hop_follow(hop, &w);
+	hop_follow(hop, &w->route);
 	return rc;
 }

@@ -41,13 +41,22 @@ static __always_inline struct service *service_get(const struct svc_key *key)
 
 static __always_inline struct service *service_find(const struct pkt *p)
 {
-	struct svc_key key = {
-		.addr.w[0] = p->daddr,
-		.port = p->dport,
-		.family = FAMILY_V4,
-		.proto = p->proto,
-	};
+	struct svc_key key = {.family = p->family};
+	struct service *s;
 
+	if (p->mark) {
+		key.fwmark = p->mark;
+		s = service_get(&key);
+		if (s)
+			return s;
+		key.fwmark = 0;
+	}
+	if (p->family == FAMILY_V6)
+		key.addr = p->daddr;
+	else
+		key.addr.w[0] = p->daddr.w[0];
+	key.port = p->dport;
+	key.proto = p->proto;
 	return service_get(&key);
 }
 
@@ -70,8 +79,10 @@ static __always_inline bool view_open(__u64 word, struct view *v)
  * between, and the choice is made again. Negative: the reason why there is
  * none. A function of its own, whose stack is free again for the birth.
  */
-static __noinline int service_pick(struct service *s, struct entry *out)
+__noinline int service_pick(struct service *s, struct entry *out)
 {
+	if (!s || !out)
+		return -REASON_NO_DESTINATION;
 	for (int tries = 0; tries < 3; tries++) {
 		__u64 word = READ_ONCE(s->version);
 		struct view v;

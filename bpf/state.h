@@ -7,7 +7,7 @@
 #pragma once
 
 #include "conn.h"
-#include "pkt.h"
+#include "state_sctp.h"
 
 enum tcp_event { EVENT_SYN, EVENT_FIN, EVENT_ACK, EVENT_RST, EVENT_NONE };
 
@@ -28,7 +28,7 @@ enum tcp_event { EVENT_SYN, EVENT_FIN, EVENT_ACK, EVENT_RST, EVENT_NONE };
 enum direction { FORWARD, REPLY, ONE_WAY };
 
 /* [direction][event][state] */
-static const __u8 tcp_next[4][4][STATE_MASK + 1] = {
+static const __u8 tcp_next[4][4][16] = {
 	{
 		/*               NO  ES  SS  SR  FW  TW  CL  CW  LA  LI  SA */
 		[EVENT_SYN] = {SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR},
@@ -65,7 +65,7 @@ static const __u8 tcp_next[4][4][STATE_MASK + 1] = {
 /* States in which a connection loads its server, as ActiveConn counts them. */
 #define ACTIVE_STATES                                                          \
 	(1 << STATE_ESTABLISHED | 1 << STATE_SYN_SENT | 1 << STATE_SYN_RECV |   \
-	 1 << STATE_SYNACK)
+	 1 << STATE_SYNACK | 1 << STATE_SCTP_ESTABLISHED)
 
 static __always_inline enum tcp_event tcp_event(__u8 flags)
 {
@@ -93,10 +93,12 @@ static __always_inline __u8 state_next(const struct pkt *p, enum direction way, 
 
 	if (p->proto == IPPROTO_UDP)
 		return STATE_UDP;
-	event = tcp_event(p->tcp_flags);
+	if (p->proto == IPPROTO_SCTP)
+		return sctp_state_next(way, p->flags, state);
+	event = tcp_event(p->flags);
 	if (event == EVENT_NONE)
 		return STATE_CLOSE;
-	return tcp_next[way & 3][event & 3][state & STATE_MASK];
+	return tcp_next[way & 3][event & 3][state & 15];
 }
 
 /* The life after a packet: its state, and the time it may stay in it. */

@@ -56,11 +56,13 @@ type Status struct {
 	Mode        AttachMode
 	Attachments []Attachment
 	Services    int
-	// Conns of Capacity connections are in use; the table takes Bytes of
-	// memory for them.
-	Conns    int
-	Capacity int
-	Bytes    int64
+	// Conns are the connections in use, of IPv4 and of IPv6 together; the table
+	// has room for Capacity of the one and Capacity6 of the other, and takes
+	// Bytes of memory for them.
+	Conns     int
+	Capacity  int
+	Capacity6 int
+	Bytes     int64
 	// Timer is how long ago the expiry timer ran: a fraction of a second.
 	Timer time.Duration
 	// Counters are the events of the data path by name: new connections, and
@@ -84,7 +86,7 @@ func (t *Table) Status() (Status, error) {
 		if s.Attachments, err = attachments(dp); err != nil {
 			return err
 		}
-		if s.Capacity, s.Bytes, err = dp.ConnCapacity(); err != nil {
+		if s.Capacity, s.Capacity6, s.Bytes, err = dp.ConnCapacity(); err != nil {
 			return err
 		}
 		for _, err := range dp.Conns() {

@@ -15,6 +15,8 @@ var (
 	ErrPermission        = errors.New("permission denied: run as root")
 	ErrDaemonRunning     = errors.New("daemon already running")
 	ErrNoDaemon          = errors.New("no daemon is running")
+	ErrMarkExists        = errors.New("a rule that matches the same packets exists")
+	ErrNoMark            = errors.New("no such rule of marks")
 	ErrNoSysctl          = errors.New("no such setting")
 	ErrNoDevice          = errors.New("no such network interface")
 	ErrNoSpace           = errors.New("table full")

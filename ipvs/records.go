@@ -170,17 +170,14 @@ func (s Stats) add(o Stats) Stats {
 }
 
 func connOf(c datapath.ConnRecord) Conn {
-	v4 := func(word uint32) netip.Addr {
-		return netip.AddrFrom4([4]byte{byte(word), byte(word >> 8), byte(word >> 16), byte(word >> 24)})
-	}
 	dst := addrPort(c.Dst)
 	if dst.Port() == 0 {
 		dst = netip.AddrPortFrom(dst.Addr(), swap16(c.Vport))
 	}
 	return Conn{
 		Protocol:    Protocol(c.Proto),
-		Client:      netip.AddrPortFrom(v4(c.Caddr), swap16(c.Cport)),
-		Virtual:     netip.AddrPortFrom(v4(c.Vaddr), swap16(c.Vport)),
+		Client:      netip.AddrPortFrom(addrOf(c.Client, c.Family), swap16(c.Cport)),
+		Virtual:     netip.AddrPortFrom(addrOf(c.Virtual, c.Family), swap16(c.Vport)),
 		Destination: dst,
 		Method:      Method(c.Flags / datapath.ConnMethod & 3),
 		State:       datapath.StateNames[c.State],

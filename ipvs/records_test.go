@@ -91,14 +91,11 @@ func TestKeysOfDifferentServicesAreDifferentRecords(t *testing.T) {
 }
 
 func TestAConnectionToADestinationWithoutAPortShowsThatOfTheVIP(t *testing.T) {
-	word := func(a string) uint32 {
-		b := netip.MustParseAddr(a).As4()
-		return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
-	}
 	c := datapath.ConnRecord{Dst: dstRecord(Destination{Addr: netip.MustParseAddrPort("203.0.113.1:0")}, way{})}
 	c.Proto, c.State = uint8(TCP), uint8(datapath.StateEstablished)
-	c.Caddr, c.Cport = word("192.0.2.1"), swap16(4000)
-	c.Vaddr, c.Vport = word("198.51.100.1"), swap16(443)
+	c.Family = datapath.FamilyV4
+	c.Client, c.Cport = addrRecord(netip.MustParseAddr("192.0.2.1")), swap16(4000)
+	c.Virtual, c.Vport = addrRecord(netip.MustParseAddr("198.51.100.1")), swap16(443)
 	got := connOf(c)
 	want := Conn{
 		Protocol: TCP, Method: Masquerade, State: "ESTABLISHED",

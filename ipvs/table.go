@@ -143,7 +143,7 @@ func (t *Table) Timeouts() (Timeouts, error) {
 	return out, err
 }
 
-func timeoutsOf(seconds [16]uint32) Timeouts {
+func timeoutsOf(seconds [len(datapath.Settings{}.Timeout)]uint32) Timeouts {
 	at := func(state int) time.Duration { return time.Duration(seconds[state]) * time.Second }
 	return Timeouts{TCP: at(datapath.StateEstablished), TCPFin: at(datapath.StateFinWait), UDP: at(datapath.StateUDP)}
 }

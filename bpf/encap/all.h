@@ -13,16 +13,22 @@ struct wrapping {
 	const struct dst *dst;
 	__u32 flow; /* of the packet inside, for who spreads load by ports */
 	__u16 len;  /* of what follows the outer IP header */
+	__u8 inner; /* family of the packet inside */
 };
+
+static __always_inline __u8 proto_of_family(__u8 family)
+{
+	return family == FAMILY_V6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+}
 
 #include "ipip.h"
 
 #include "gre.h"
 #include "gue.h"
 
-/* The list: type, bytes between, protocol, writer. */
+/* The list: type, bytes between, protocol (0: that of the family inside), writer. */
 #define ENCAPSULATIONS(row)                                                    \
-	row(IPIP, 0, IPPROTO_IPIP, ipip_write)                                 \
+	row(IPIP, 0, 0, ipip_write)                                            \
 	row(GRE, sizeof(struct gre_base), IPPROTO_GRE, gre_write)              \
 	row(GUE, sizeof(struct udphdr) + sizeof(struct gue_base), IPPROTO_UDP, gue_write)
 
@@ -40,12 +46,12 @@ static __always_inline __u32 encap_bytes(__u8 tunnel)
 	return 0;
 }
 
-static __always_inline __u8 encap_proto(__u8 tunnel)
+static __always_inline __u8 encap_proto(__u8 tunnel, __u8 inner)
 {
 	switch (tunnel) {
 #define PROTO(name, bytes, proto, write)                                       \
 	case TUNNEL_##name:                                                    \
-		return proto;
+		return proto ? proto : proto_of_family(inner);
 		ENCAPSULATIONS(PROTO)
 #undef PROTO
 	}

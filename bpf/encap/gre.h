@@ -12,5 +12,5 @@ static __always_inline void gre_write(void *at, const struct wrapping *w)
 	struct gre_base *gre = at;
 
 	gre->flags = 0;
-	gre->protocol = bpf_htons(ETH_P_IP);
+	gre->protocol = w->inner == FAMILY_V6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
 }

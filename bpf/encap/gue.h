@@ -27,6 +27,6 @@ static __always_inline void gue_write(void *at, const struct wrapping *w)
 	udp->len = bpf_htons(w->len);
 	udp->check = 0;
 	gue->control = 0;
-	gue->proto = IPPROTO_IPIP;
+	gue->proto = proto_of_family(w->inner);
 	gue->flags = 0;
 }

@@ -6,77 +6,145 @@
  */
 #pragma once
 
-#include "../csum.h"
+#include "../crc32c.h"
 #include "../quote.h"
+#include "direct.h"
 
 struct translation {
-	__u32 addr;
+	union addr addr;
 	__u16 port;
 	bool source; /* the source is replaced, else the destination */
+	bool hop;    /* it is forwarded, and so has one hop less to live */
 };
 
-static __always_inline void ip_translate(struct iphdr *ip, const struct translation *t)
+/* Replaces the address: false if it could not be written. *diff becomes what that
+ * makes to a sum over it. */
+static __always_inline bool ip_translate(CTX *ctx, const struct translation *t, __u32 *diff,
+					 const __u8 family)
 {
-	__u32 *addr = t->source ? &ip->saddr : &ip->daddr;
-	__u32 diff = csum_diff32(*addr, t->addr);
+	union addr *addr;
 
-	*addr = t->addr;
-	/* The TTL is the high byte of its word: one less is 0x0100 less. */
-	ip->ttl--;
-	ip->check = csum_apply(ip->check, diff + csum_diff16(bpf_htons(0x0100), 0));
+	if (family == FAMILY_V6) {
+		struct ipv6hdr *ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip));
+
+		if (!ip)
+			return false;
+		addr = (union addr *)(t->source ? &ip->saddr : &ip->daddr);
+		*diff = csum_diff_addr(addr, &t->addr, family);
+		*addr = t->addr;
+		if (t->hop)
+			ip->hop_limit--;
+	} else {
+		struct iphdr *ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip));
+		__u32 *word;
+
+		if (!ip)
+			return false;
+		word = t->source ? &ip->saddr : &ip->daddr;
+		*diff = csum_diff32(*word, t->addr.w[0]);
+		*word = t->addr.w[0];
+		ip->check = csum_apply(ip->check, *diff);
+		if (t->hop)
+			ip4_hop(ip);
+	}
+	return true;
+}
+
+/* Translates the address in the header that an ICMP error quotes: there it is the
+ * other end. *diff becomes what that makes to a sum over the header. */
+static __always_inline bool quoted_ip_translate(CTX *ctx, const struct pkt *p,
+						const struct translation *t, __u32 *diff,
+						const __u8 family)
+{
+	if (family == FAMILY_V6) {
+		struct ipv6hdr *ip = ctx_header(ctx, p->quote, sizeof(*ip));
+		union addr *addr;
+
+		if (!ip)
+			return false;
+		addr = (union addr *)(t->source ? &ip->daddr : &ip->saddr);
+		*diff = csum_diff_addr(addr, &t->addr, family);
+		*addr = t->addr;
+	} else {
+		struct iphdr *ip = ctx_header(ctx, p->quote, sizeof(*ip));
+		__u32 *word;
+
+		if (!ip)
+			return false;
+		word = t->source ? &ip->daddr : &ip->saddr;
+		/* its checksum makes up for the address */
+		ip->check = csum_apply(ip->check, csum_diff32(*word, t->addr.w[0]));
+		*word = t->addr.w[0];
+		*diff = 0;
+	}
+	return true;
 }
 
 /*
- * Translates what an ICMP error quotes: there it is the other end. The quoted
- * header's checksum makes up for its address, so only the port changes the sum
- * of the whole. The quoted transport checksum stays: often it is not all there.
+ * Translates what an ICMP error quotes. The quoted transport checksum stays: often
+ * it is not all there. The sum of the whole, over IPv6, covers the addresses of the
+ * error itself too, whose change made outer_diff.
  */
 static __always_inline bool quote_translate(CTX *ctx, const struct pkt *p,
-					    const struct translation *t)
+					    const struct translation *t, __u32 outer_diff,
+					    const __u8 family)
 {
-	struct iphdr *ip = ctx_header(ctx, p->quote, sizeof(*ip));
 	struct icmphdr *icmp;
-	__u32 *addr;
 	__u16 *port, old;
+	__u32 diff;
 
-	if (!ip)
+	if (!quoted_ip_translate(ctx, p, t, &diff, family))
 		return false;
-	addr = t->source ? &ip->daddr : &ip->saddr;
-	ip->check = csum_apply(ip->check, csum_diff32(*addr, t->addr));
-	*addr = t->addr;
-	port = ctx_header(ctx, p->l4 + (t->source ? 2 : 0), sizeof(*port));
-	if (!port)
-		return false;
-	old = *port;
-	*port = t->port;
+	if (family == FAMILY_V6)
+		diff += outer_diff;
+	if (!p->bare) {
+		port = ctx_header(ctx, p->l4 + (t->source ? 2 : 0), sizeof(*port));
+		if (!port)
+			return false;
+		old = *port;
+		*port = t->port;
+		diff += csum_diff16(old, t->port);
+	}
 	icmp = ctx_header(ctx, p->quote - sizeof(*icmp), sizeof(*icmp));
 	if (!icmp)
 		return false;
-	icmp->checksum = csum_apply(icmp->checksum, csum_diff16(old, t->port));
+	icmp->checksum = csum_apply(icmp->checksum, diff);
 	return true;
+}
+
+/* The checksum after an address and a port of the packet were replaced. */
+static __always_inline bool transport_fix(CTX *ctx, const struct pkt *p, bool source,
+					  __u32 addr_diff, __u16 old, __u16 new,
+					  const __u8 family)
+{
+	bool udp = p->proto == IPPROTO_UDP;
+
+	if (p->proto == IPPROTO_SCTP)
+		return old == new ||
+		       sctp_fix(ctx, p->l4, p->len + L3_OFFSET - p->l4,
+				source ? old ^ new : (__u32)(old ^ new) << 16);
+	return ctx_l4_fix(ctx, p->l4 + (udp ? offsetof(struct udphdr, check)
+					    : offsetof(struct tcphdr, check)),
+			  udp, addr_diff, old, new, family);
 }
 
 /* Translates the packet in place. False: it could not be written. */
 static __always_inline bool nat_translate(CTX *ctx, const struct pkt *p,
-					  const struct translation *t)
+					  const struct translation *t, const __u8 family)
 {
-	__u32 old_addr = t->source ? p->saddr : p->daddr;
-	__u16 old_port = t->source ? p->sport : p->dport;
-	bool udp = p->proto == IPPROTO_UDP;
-	__u32 check = udp ? offsetof(struct udphdr, check) : offsetof(struct tcphdr, check);
-	struct iphdr *ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip));
-	__u16 *port;
+	__u16 *port, old;
+	__u32 diff;
 
-	if (!ip)
+	if (!ip_translate(ctx, t, &diff, family))
 		return false;
-	ip_translate(ip, t);
 	if (p->quote)
-		return quote_translate(ctx, p, t);
-	if (p->later)
+		return quote_translate(ctx, p, t, diff, family);
+	if (p->bare)
 		return true;
 	port = ctx_header(ctx, p->l4 + (t->source ? 0 : 2), sizeof(*port));
 	if (!port)
 		return false;
+	old = *port;
 	*port = t->port;
-	return ctx_l4_fix(ctx, p->l4 + check, udp, old_addr, t->addr, old_port, t->port);
+	return transport_fix(ctx, p, t->source, diff, old, t->port, family);
 }

@@ -3,24 +3,37 @@
  * IP tunnelling: the packet goes to the server within another, from the
  * director to the server, and comes out there with the VIP still on it. The
  * outer header takes over type of service, time to live and whether the packet
- * may be cut (RFC 2003).
+ * may be cut (RFC 2003, RFC 2473); it may be of the other family.
  */
 #pragma once
 
 #include "../encap/all.h"
 #include "../conn.h"
+#include "../pkt.h"
 #include "direct.h"
+
+static __always_inline __u32 ip_bytes(__u8 family)
+{
+	return family == FAMILY_V6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+}
 
 /* Bytes that a tunnel adds. */
 static __always_inline __u32 tunnel_overhead(const struct dst *d)
 {
-	return sizeof(struct iphdr) + encap_bytes(d->tunnel);
+	return ip_bytes(d->family) + encap_bytes(d->tunnel);
 }
 
 static __always_inline bool tunnel_supported(const struct dst *d)
 {
-	return !d->tunnel_flags && d->family == FAMILY_V4 && d->source.w[0];
+	return !d->tunnel_flags && (d->source.q[0] || d->source.q[1]);
 }
+
+/* What the outer header takes over. */
+struct outer {
+	__u8 tos;
+	__u8 ttl;
+	__u16 frag_off; /* DF or nothing */
+};
 
 /* A mark of congestion stays inside; outside, the packet is as able to carry one
  * as before (RFC 3168, section 9.1.1, full functionality). */
@@ -29,38 +42,87 @@ static __always_inline __u8 tos_outside(__u8 inside)
 	return (inside & 3) == 3 ? (inside & ~3) | 2 : inside;
 }
 
+static __always_inline bool outer_read(CTX *ctx, const struct pkt *p, struct outer *o)
+{
+	if (p->family == FAMILY_V6) {
+		struct ipv6hdr *ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip));
+
+		if (!ip)
+			return false;
+		o->tos = tos_outside(ip->priority << 4 | ip->flow_lbl[0] >> 4);
+		o->ttl = ip->hop_limit;
+		o->frag_off = 0;
+	} else {
+		struct iphdr *ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip));
+
+		if (!ip)
+			return false;
+		o->tos = tos_outside(ip->tos);
+		o->ttl = ip->ttl;
+		o->frag_off = ip->frag_off & bpf_htons(0x4000);
+	}
+	return true;
+}
+
+static __always_inline void outer_write4(struct iphdr *ip, const struct dst *d,
+					 const struct outer *o, const struct wrapping *w)
+{
+	ip->version = 4;
+	ip->ihl = 5;
+	ip->tos = o->tos;
+	ip->tot_len = bpf_htons(w->len + sizeof(*ip));
+	ip->id = 0;
+	ip->frag_off = o->frag_off;
+	ip->ttl = o->ttl;
+	ip->protocol = encap_proto(d->tunnel, w->inner);
+	ip->check = 0;
+	ip->saddr = d->source.w[0];
+	ip->daddr = d->addr.w[0];
+	ip->check = csum_ip_header(ip);
+	encap_write(d->tunnel, ip + 1, w);
+}
+
+static __always_inline void outer_write6(struct ipv6hdr *ip, const struct dst *d,
+					 const struct outer *o, const struct wrapping *w)
+{
+	ip->version = 6;
+	ip->priority = o->tos >> 4;
+	ip->flow_lbl[0] = o->tos << 4;
+	ip->flow_lbl[1] = 0;
+	ip->flow_lbl[2] = 0;
+	ip->payload_len = bpf_htons(w->len);
+	ip->nexthdr = encap_proto(d->tunnel, w->inner);
+	ip->hop_limit = o->ttl;
+	*(union addr *)&ip->saddr = d->source;
+	*(union addr *)&ip->daddr = d->addr;
+	encap_write(d->tunnel, ip + 1, w);
+}
+
 /* Wraps the packet for a destination: 1, or 0 if it could not be written. A
  * function of its own for the verifier's sake. */
 __noinline int tunnel_wrap(CTX *ctx, const struct pkt *p, __u32 dst, __u32 flow)
 {
 	struct dst *d = dst_get(dst);
 	struct wrapping w = {.dst = d, .flow = flow};
-	struct iphdr *ip, inner;
+	struct outer o = {};
+	void *ip;
 
-	if (!p || !d || !ttl_decrement(ctx))
+	if (!p || !d || !ttl_decrement(ctx, p->family) || !outer_read(ctx, p, &o))
 		return 0;
+	w.inner = p->family;
 	w.len = p->len + encap_bytes(d->tunnel);
-	ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip));
-	if (!ip)
+	if (!ctx_grow(ctx, d->tunnel, tunnel_overhead(d), d->family, p->family))
 		return 0;
-	inner = *ip;
-	if (!ctx_grow(ctx, d->tunnel, tunnel_overhead(d)))
-		return 0;
-	ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip) + ENCAP_MAX);
-	if (!ip)
-		return 0;
-	ip->version = 4;
-	ip->ihl = 5;
-	ip->tos = tos_outside(inner.tos);
-	ip->tot_len = bpf_htons(p->len + tunnel_overhead(d));
-	ip->id = 0;
-	ip->frag_off = inner.frag_off & bpf_htons(0x4000);
-	ip->ttl = inner.ttl;
-	ip->protocol = encap_proto(d->tunnel);
-	ip->check = 0;
-	ip->saddr = d->source.w[0];
-	ip->daddr = d->addr.w[0];
-	ip->check = csum_ip_header(ip);
-	encap_write(d->tunnel, ip + 1, &w);
+	if (d->family == FAMILY_V6) {
+		ip = ctx_header(ctx, L3_OFFSET, sizeof(struct ipv6hdr) + ENCAP_MAX);
+		if (!ip)
+			return 0;
+		outer_write6(ip, d, &o, &w);
+	} else {
+		ip = ctx_header(ctx, L3_OFFSET, sizeof(struct iphdr) + ENCAP_MAX);
+		if (!ip)
+			return 0;
+		outer_write4(ip, d, &o, &w);
+	}
 	return 1;
 }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"os"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -50,4 +53,21 @@ func serviceArgument(cmd *cobra.Command) (ipvs.ServiceKey, map[string]string, er
 	flags := given(cmd)
 	key, err := options.Key(flags)
 	return key, flags, err
+}
+
+// input is the file that a command is given, or standard input, and its name.
+func input(cmd *cobra.Command, file string) (in io.ReadCloser, name string, err error) {
+	if file == "" || file == "-" {
+		return io.NopCloser(cmd.InOrStdin()), "standard input", nil
+	}
+	in, err = os.Open(file)
+	return in, file, err
+}
+
+// first is the first argument, if there is one.
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
 }

@@ -49,11 +49,7 @@ func connectionList() *cobra.Command {
 		Example: "  evs connection list\n  evs connection list -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			format, err := listing.ParseFormat(output)
-			if err != nil {
-				return err
-			}
-			return withTable(cmd.Context(), func(t *ipvs.Table) error {
+			return show(cmd, output, func(t *ipvs.Table, format listing.Format) error {
 				return listing.WriteConns(cmd.OutOrStdout(), t.Conns(), format)
 			})
 		},
@@ -72,15 +68,20 @@ func everything(t *ipvs.Table) ([]ipvs.ServiceInfo, error) { return t.Services()
 // listTable reads services and writes them.
 func listTable(cmd *cobra.Command, output string, write func(io.Writer, listing.Table, listing.Format) error,
 	read func(*ipvs.Table) ([]ipvs.ServiceInfo, error)) error {
-	format, err := listing.ParseFormat(output)
-	if err != nil {
-		return err
-	}
-	return withTable(cmd.Context(), func(t *ipvs.Table) error {
+	return show(cmd, output, func(t *ipvs.Table, format listing.Format) error {
 		services, err := read(t)
 		if err != nil {
 			return err
 		}
 		return write(cmd.OutOrStdout(), listing.NewTable(services), format)
 	})
+}
+
+// show runs write with the format called output.
+func show(cmd *cobra.Command, output string, write func(*ipvs.Table, listing.Format) error) error {
+	format, err := listing.ParseFormat(output)
+	if err != nil {
+		return err
+	}
+	return withTable(cmd.Context(), func(t *ipvs.Table) error { return write(t, format) })
 }

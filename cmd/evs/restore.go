@@ -82,15 +82,11 @@ not touched. (ipvsadm -S writes no thresholds; servers without -x and -y have no
 			if dryRun && !atomic {
 				return errors.New("--dry-run goes with --atomic: rules obeyed one by one have no plan")
 			}
-			in, name := cmd.InOrStdin(), "standard input"
-			if len(args) == 1 && args[0] != "-" {
-				f, err := os.Open(args[0])
-				if err != nil {
-					return err
-				}
-				defer f.Close()
-				in, name = f, args[0]
+			in, name, err := input(cmd, first(args))
+			if err != nil {
+				return err
 			}
+			defer in.Close()
 			if !atomic {
 				return runIpvsadm(cmd, in, "-R")
 			}

@@ -128,6 +128,8 @@ var remedies = []struct {
 	{ipvs.ErrNoService, "see `evs service list`; add it with `evs service add`"},
 	{ipvs.ErrDestinationExists, "change it with `evs destination edit`"},
 	{ipvs.ErrNoDestination, "see `evs destination list`; add it with `evs destination add`"},
+	{ipvs.ErrMarkExists, "delete it first, or change several at once with `evs mark restore`"},
+	{ipvs.ErrNoMark, "see `evs mark list`"},
 }
 
 // remedy adds to an error what to do about it.

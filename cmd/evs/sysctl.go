@@ -1,17 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/evs-project/evs/internal/config"
 	"github.com/evs-project/evs/ipvs"
 )
 
@@ -58,18 +57,23 @@ func sysctlVerb() *cobra.Command {
 				return err
 			}
 			if cmd.Flags().Changed("load") {
-				loaded, err := sysctlFile(cmd.InOrStdin(), file)
+				in, name, err := input(cmd, file)
 				if err != nil {
 					return err
 				}
+				defer in.Close()
+				loaded, wrong := config.ReadSysctls(in)
+				if len(wrong) > 0 {
+					return refuse(cmd.ErrOrStderr(), name, wrong)
+				}
 				values = append(dropFixed(cmd.ErrOrStderr(), loaded), values...)
 			}
-			show := printSysctls
+			print := printSysctls
 			switch {
 			case bare:
-				show = printValues
+				print = printValues
 			case verbose:
-				show = explainSysctls
+				print = explainSysctls
 			}
 			return withTable(cmd.Context(), func(t *ipvs.Table) error {
 				if err := t.SetSysctls(values); err != nil {
@@ -82,7 +86,7 @@ func sysctlVerb() *cobra.Command {
 				if err != nil {
 					return sysctlRemedy(err)
 				}
-				return show(cmd.OutOrStdout(), chosen)
+				return print(cmd.OutOrStdout(), chosen)
 			})
 		},
 	}
@@ -112,39 +116,6 @@ func sysctlArguments(words []string, write bool) (values []ipvs.SysctlValue, nam
 		return nil, nil, errors.New("-w wants NAME=VALUE")
 	}
 	return values, names, nil
-}
-
-// sysctlFile reads a file as sysctl has it: NAME = VALUE, and comments behind #
-// or ;. What is not a setting of IPVS is the kernel's.
-func sysctlFile(in io.Reader, name string) ([]ipvs.SysctlValue, error) {
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
-	}
-	var values []ipvs.SysctlValue
-	lines := bufio.NewScanner(in)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == '#' || line[0] == ';' {
-			continue
-		}
-		key, value, ok := strings.Cut(line, "=")
-		if !ok {
-			return nil, fmt.Errorf("%s: line %d: %q: want NAME = VALUE", name, n, line)
-		}
-		key = strings.ReplaceAll(strings.TrimSpace(strings.TrimPrefix(key, "-")), "/", ".")
-		if strings.HasPrefix(key, ipvs.SysctlPrefix) {
-			values = append(values, ipvs.SysctlValue{Name: key, Value: strings.TrimSpace(value)})
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return values, nil
 }
 
 // dropFixed leaves out the settings that have no meaning here, and says so of

@@ -19,6 +19,11 @@ const (
 	controlAbiABI_VERSION controlAbi = 2
 )
 
+type controlAddr struct {
+	_ structs.HostLayout
+	B [16]uint8
+}
+
 type controlAttachMode uint32
 
 const (
@@ -38,7 +43,13 @@ type controlBirthLock struct {
 
 type controlBucket4 struct {
 	_    structs.HostLayout
-	Slot [4]controlConn4
+	Slot [4]controlConn
+}
+
+type controlBucket6 struct {
+	_    structs.HostLayout
+	Slot [4]controlConn
+	Ends [4]controlConnEnds
 }
 
 type controlClock struct {
@@ -47,7 +58,7 @@ type controlClock struct {
 	Nanoseconds uint64
 }
 
-type controlConn4 struct {
+type controlConn struct {
 	_            structs.HostLayout
 	Expires      uint32
 	State        uint8
@@ -64,6 +75,12 @@ type controlConn4 struct {
 	NexthopStamp uint32
 }
 
+type controlConnEnds struct {
+	_     structs.HostLayout
+	Caddr controlAddr
+	Vaddr controlAddr
+}
+
 type controlConnFlags uint32
 
 const (
@@ -78,19 +95,32 @@ const (
 type controlConnState uint32
 
 const (
-	controlConnStateSTATE_NONE        controlConnState = 0
-	controlConnStateSTATE_ESTABLISHED controlConnState = 1
-	controlConnStateSTATE_SYN_SENT    controlConnState = 2
-	controlConnStateSTATE_SYN_RECV    controlConnState = 3
-	controlConnStateSTATE_FIN_WAIT    controlConnState = 4
-	controlConnStateSTATE_TIME_WAIT   controlConnState = 5
-	controlConnStateSTATE_CLOSE       controlConnState = 6
-	controlConnStateSTATE_CLOSE_WAIT  controlConnState = 7
-	controlConnStateSTATE_LAST_ACK    controlConnState = 8
-	controlConnStateSTATE_LISTEN      controlConnState = 9
-	controlConnStateSTATE_SYNACK      controlConnState = 10
-	controlConnStateSTATE_UDP         controlConnState = 11
-	controlConnStateSTATE_COUNT       controlConnState = 12
+	controlConnStateSTATE_NONE                   controlConnState = 0
+	controlConnStateSTATE_ESTABLISHED            controlConnState = 1
+	controlConnStateSTATE_SYN_SENT               controlConnState = 2
+	controlConnStateSTATE_SYN_RECV               controlConnState = 3
+	controlConnStateSTATE_FIN_WAIT               controlConnState = 4
+	controlConnStateSTATE_TIME_WAIT              controlConnState = 5
+	controlConnStateSTATE_CLOSE                  controlConnState = 6
+	controlConnStateSTATE_CLOSE_WAIT             controlConnState = 7
+	controlConnStateSTATE_LAST_ACK               controlConnState = 8
+	controlConnStateSTATE_LISTEN                 controlConnState = 9
+	controlConnStateSTATE_SYNACK                 controlConnState = 10
+	controlConnStateSTATE_UDP                    controlConnState = 11
+	controlConnStateSTATE_SCTP_INIT1             controlConnState = 12
+	controlConnStateSTATE_SCTP_INIT              controlConnState = 13
+	controlConnStateSTATE_SCTP_COOKIE_SENT       controlConnState = 14
+	controlConnStateSTATE_SCTP_COOKIE_REPLIED    controlConnState = 15
+	controlConnStateSTATE_SCTP_COOKIE_WAIT       controlConnState = 16
+	controlConnStateSTATE_SCTP_COOKIE            controlConnState = 17
+	controlConnStateSTATE_SCTP_COOKIE_ECHOED     controlConnState = 18
+	controlConnStateSTATE_SCTP_ESTABLISHED       controlConnState = 19
+	controlConnStateSTATE_SCTP_SHUTDOWN_SENT     controlConnState = 20
+	controlConnStateSTATE_SCTP_SHUTDOWN_RECEIVED controlConnState = 21
+	controlConnStateSTATE_SCTP_SHUTDOWN_ACK_SENT controlConnState = 22
+	controlConnStateSTATE_SCTP_REJECTED          controlConnState = 23
+	controlConnStateSTATE_SCTP_CLOSED            controlConnState = 24
+	controlConnStateSTATE_COUNT                  controlConnState = 25
 )
 
 type controlCounters struct {
@@ -99,11 +129,8 @@ type controlCounters struct {
 }
 
 type controlDst struct {
-	_    structs.HostLayout
-	Addr struct {
-		_ structs.HostLayout
-		B [16]uint8
-	}
+	_            structs.HostLayout
+	Addr         controlAddr
 	Port         uint16
 	Family       uint8
 	Flags        uint8
@@ -118,10 +145,7 @@ type controlDst struct {
 	Nexthop      uint16
 	Mtu          uint16
 	NexthopStamp uint32
-	Source       struct {
-		_ structs.HostLayout
-		B [16]uint8
-	}
+	Source       controlAddr
 }
 
 type controlDstFlags uint32
@@ -179,6 +203,48 @@ const (
 type controlIfname struct {
 	_    structs.HostLayout
 	Name [16]int8
+}
+
+type controlMarkFlow struct {
+	_      structs.HostLayout
+	Saddr  controlAddr
+	Daddr  controlAddr
+	Dport  uint16
+	Family uint8
+	Proto  uint8
+	Bare   uint8
+	Pad    [3]uint8
+}
+
+type controlMarkKey struct {
+	_          structs.HostLayout
+	Bits       uint32
+	Generation uint32
+	Family     uint32
+	Addr       [16]uint8
+}
+
+type controlMarkRule struct {
+	_           structs.HostLayout
+	Source      controlAddr
+	SourceMask  controlAddr
+	Destination controlAddr
+	Mark        uint32
+	Bits        uint8
+	Family      uint8
+	Proto       uint8
+	Ranges      uint8
+	Port        [16]struct {
+		_    structs.HostLayout
+		Low  uint16
+		High uint16
+	}
+}
+
+type controlMarkRun struct {
+	_     structs.HostLayout
+	First uint32
+	Count uint32
 }
 
 type controlMethod uint32
@@ -253,12 +319,15 @@ type controlSettings struct {
 	DstUsed  uint32
 	Mode     uint32
 	Serial   uint64
+	Clock    uint32
+	Pad      uint32
 	UnitNext uint32
 	DstNext  uint32
-	Timeout  [16]uint32
+	Timeout  [32]uint32
 	Gone     [5]uint64
 	Daemon   [2]controlSyncDaemon
 	Sysctl   [64]uint32
+	Marks    uint64
 }
 
 type controlStats struct {
@@ -279,11 +348,8 @@ const (
 )
 
 type controlSvcKey struct {
-	_    structs.HostLayout
-	Addr struct {
-		_ structs.HostLayout
-		B [16]uint8
-	}
+	_      structs.HostLayout
+	Addr   controlAddr
 	Fwmark uint32
 	Port   uint16
 	Family uint8
@@ -302,17 +368,16 @@ type controlSweep struct {
 	Expired   uint64
 	Passes    uint64
 	Bucket    uint32
+	Bucket6   uint32
 	Dst       uint32
 	DstStamp  uint32
 	TickStamp uint32
+	Pad       uint32
 }
 
 type controlSyncDaemon struct {
-	_     structs.HostLayout
-	Group struct {
-		_ structs.HostLayout
-		B [16]uint8
-	}
+	_         structs.HostLayout
+	Group     controlAddr
 	Interface [16]int8
 	MaxLen    uint16
 	Port      uint16
@@ -401,10 +466,15 @@ const (
 	controlMapBirthLocks    = "birth_locks"
 	controlMapClocks        = "clocks"
 	controlMapConns4        = "conns4"
+	controlMapConns6        = "conns6"
 	controlMapCountersMap   = "counters_map"
 	controlMapDsts          = "dsts"
 	controlMapEstimators    = "estimators"
 	controlMapFilterMap     = "filter_map"
+	controlMapLinkAddrs     = "link_addrs"
+	controlMapMarkPlaces    = "mark_places"
+	controlMapMarkRules     = "mark_rules"
+	controlMapMarkTrie      = "mark_trie"
 	controlMapNexthops      = "nexthops"
 	controlMapOverflowHints = "overflow_hints"
 	controlMapServiceIndex  = "service_index"
@@ -416,15 +486,18 @@ const (
 	controlMapUnits         = "units"
 	controlMapXdpPorts      = "xdp_ports"
 	controlProgEvsClock     = "evs_clock"
+	controlProgEvsMark      = "evs_mark"
 	controlProgEvsStart     = "evs_start"
+	controlProgEvsSweep     = "evs_sweep"
 	controlVarAbiEnums      = "abi_enums"
-	controlVarConfBuckets   = "conf_buckets"
+	controlVarConfBuckets4  = "conf_buckets4"
+	controlVarConfBuckets6  = "conf_buckets6"
 	controlVarConfCpus      = "conf_cpus"
 	controlVarConfDsts      = "conf_dsts"
 	controlVarConfHz        = "conf_hz"
-	controlVarConfOverflow  = "conf_overflow"
+	controlVarConfOverflow4 = "conf_overflow4"
+	controlVarConfOverflow6 = "conf_overflow6"
 	controlVarConfSeed      = "conf_seed"
-	controlVarSlotNumbers   = "slot_numbers"
 )
 
 // loadControl returns the embedded CollectionSpec for control.
@@ -470,7 +543,9 @@ type controlSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type controlProgramSpecs struct {
 	EvsClock *ebpf.ProgramSpec `ebpf:"evs_clock"`
+	EvsMark  *ebpf.ProgramSpec `ebpf:"evs_mark"`
 	EvsStart *ebpf.ProgramSpec `ebpf:"evs_start"`
+	EvsSweep *ebpf.ProgramSpec `ebpf:"evs_sweep"`
 }
 
 // controlMapSpecs contains maps before they are loaded into the kernel.
@@ -481,10 +556,15 @@ type controlMapSpecs struct {
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
 	Clocks        *ebpf.MapSpec `ebpf:"clocks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
+	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
+	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
+	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
+	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -501,14 +581,15 @@ type controlMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type controlVariableSpecs struct {
-	AbiEnums     *ebpf.VariableSpec `ebpf:"abi_enums"`
-	ConfBuckets  *ebpf.VariableSpec `ebpf:"conf_buckets"`
-	ConfCpus     *ebpf.VariableSpec `ebpf:"conf_cpus"`
-	ConfDsts     *ebpf.VariableSpec `ebpf:"conf_dsts"`
-	ConfHz       *ebpf.VariableSpec `ebpf:"conf_hz"`
-	ConfOverflow *ebpf.VariableSpec `ebpf:"conf_overflow"`
-	ConfSeed     *ebpf.VariableSpec `ebpf:"conf_seed"`
-	SlotNumbers  *ebpf.VariableSpec `ebpf:"slot_numbers"`
+	AbiEnums      *ebpf.VariableSpec `ebpf:"abi_enums"`
+	ConfBuckets4  *ebpf.VariableSpec `ebpf:"conf_buckets4"`
+	ConfBuckets6  *ebpf.VariableSpec `ebpf:"conf_buckets6"`
+	ConfCpus      *ebpf.VariableSpec `ebpf:"conf_cpus"`
+	ConfDsts      *ebpf.VariableSpec `ebpf:"conf_dsts"`
+	ConfHz        *ebpf.VariableSpec `ebpf:"conf_hz"`
+	ConfOverflow4 *ebpf.VariableSpec `ebpf:"conf_overflow4"`
+	ConfOverflow6 *ebpf.VariableSpec `ebpf:"conf_overflow6"`
+	ConfSeed      *ebpf.VariableSpec `ebpf:"conf_seed"`
 }
 
 // controlObjects contains all objects after they have been loaded into the kernel.
@@ -535,10 +616,15 @@ type controlMaps struct {
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
 	Clocks        *ebpf.Map `ebpf:"clocks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
+	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
+	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
+	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
+	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -557,10 +643,15 @@ func (m *controlMaps) Close() error {
 		m.BirthLocks,
 		m.Clocks,
 		m.Conns4,
+		m.Conns6,
 		m.CountersMap,
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
+		m.LinkAddrs,
+		m.MarkPlaces,
+		m.MarkRules,
+		m.MarkTrie,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,
@@ -578,14 +669,15 @@ func (m *controlMaps) Close() error {
 //
 // It can be passed to loadControlObjects or ebpf.CollectionSpec.LoadAndAssign.
 type controlVariables struct {
-	AbiEnums     *ebpf.Variable `ebpf:"abi_enums"`
-	ConfBuckets  *ebpf.Variable `ebpf:"conf_buckets"`
-	ConfCpus     *ebpf.Variable `ebpf:"conf_cpus"`
-	ConfDsts     *ebpf.Variable `ebpf:"conf_dsts"`
-	ConfHz       *ebpf.Variable `ebpf:"conf_hz"`
-	ConfOverflow *ebpf.Variable `ebpf:"conf_overflow"`
-	ConfSeed     *ebpf.Variable `ebpf:"conf_seed"`
-	SlotNumbers  *ebpf.Variable `ebpf:"slot_numbers"`
+	AbiEnums      *ebpf.Variable `ebpf:"abi_enums"`
+	ConfBuckets4  *ebpf.Variable `ebpf:"conf_buckets4"`
+	ConfBuckets6  *ebpf.Variable `ebpf:"conf_buckets6"`
+	ConfCpus      *ebpf.Variable `ebpf:"conf_cpus"`
+	ConfDsts      *ebpf.Variable `ebpf:"conf_dsts"`
+	ConfHz        *ebpf.Variable `ebpf:"conf_hz"`
+	ConfOverflow4 *ebpf.Variable `ebpf:"conf_overflow4"`
+	ConfOverflow6 *ebpf.Variable `ebpf:"conf_overflow6"`
+	ConfSeed      *ebpf.Variable `ebpf:"conf_seed"`
 }
 
 // controlPrograms contains all programs after they have been loaded into the kernel.
@@ -593,13 +685,17 @@ type controlVariables struct {
 // It can be passed to loadControlObjects or ebpf.CollectionSpec.LoadAndAssign.
 type controlPrograms struct {
 	EvsClock *ebpf.Program `ebpf:"evs_clock"`
+	EvsMark  *ebpf.Program `ebpf:"evs_mark"`
 	EvsStart *ebpf.Program `ebpf:"evs_start"`
+	EvsSweep *ebpf.Program `ebpf:"evs_sweep"`
 }
 
 func (p *controlPrograms) Close() error {
 	return _ControlClose(
 		p.EvsClock,
+		p.EvsMark,
 		p.EvsStart,
+		p.EvsSweep,
 	)
 }
 

@@ -18,13 +18,19 @@ import (
 const (
 	tcMapAttachModes   = "attach_modes"
 	tcMapBirthLocks    = "birth_locks"
+	tcMapChunks        = "chunks"
 	tcMapConns4        = "conns4"
+	tcMapConns6        = "conns6"
 	tcMapCountersMap   = "counters_map"
 	tcMapDsts          = "dsts"
 	tcMapEstimators    = "estimators"
 	tcMapFilterMap     = "filter_map"
 	tcMapFragments     = "fragments"
 	tcMapIcmpQuotas    = "icmp_quotas"
+	tcMapLinkAddrs     = "link_addrs"
+	tcMapMarkPlaces    = "mark_places"
+	tcMapMarkRules     = "mark_rules"
+	tcMapMarkTrie      = "mark_trie"
 	tcMapNexthops      = "nexthops"
 	tcMapOverflowHints = "overflow_hints"
 	tcMapServiceIndex  = "service_index"
@@ -33,13 +39,17 @@ const (
 	tcMapStatsMap      = "stats_map"
 	tcMapSweepMap      = "sweep_map"
 	tcMapUnits         = "units"
+	tcMapWorks         = "works"
 	tcMapXdpPorts      = "xdp_ports"
 	tcProgEvsTc        = "evs_tc"
-	tcVarConfBuckets   = "conf_buckets"
+	tcProgEvsTcOut     = "evs_tc_out"
+	tcVarConfBuckets4  = "conf_buckets4"
+	tcVarConfBuckets6  = "conf_buckets6"
 	tcVarConfCpus      = "conf_cpus"
 	tcVarConfDsts      = "conf_dsts"
 	tcVarConfHz        = "conf_hz"
-	tcVarConfOverflow  = "conf_overflow"
+	tcVarConfOverflow4 = "conf_overflow4"
+	tcVarConfOverflow6 = "conf_overflow6"
 	tcVarConfSeed      = "conf_seed"
 	tcVarSlotNumbers   = "slot_numbers"
 )
@@ -86,7 +96,8 @@ type tcSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type tcProgramSpecs struct {
-	EvsTc *ebpf.ProgramSpec `ebpf:"evs_tc"`
+	EvsTc    *ebpf.ProgramSpec `ebpf:"evs_tc"`
+	EvsTcOut *ebpf.ProgramSpec `ebpf:"evs_tc_out"`
 }
 
 // tcMapSpecs contains maps before they are loaded into the kernel.
@@ -95,13 +106,19 @@ type tcProgramSpecs struct {
 type tcMapSpecs struct {
 	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
+	Chunks        *ebpf.MapSpec `ebpf:"chunks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
+	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.MapSpec `ebpf:"icmp_quotas"`
+	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
+	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
+	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -110,6 +127,7 @@ type tcMapSpecs struct {
 	StatsMap      *ebpf.MapSpec `ebpf:"stats_map"`
 	SweepMap      *ebpf.MapSpec `ebpf:"sweep_map"`
 	Units         *ebpf.MapSpec `ebpf:"units"`
+	Works         *ebpf.MapSpec `ebpf:"works"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
 
@@ -117,13 +135,15 @@ type tcMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type tcVariableSpecs struct {
-	ConfBuckets  *ebpf.VariableSpec `ebpf:"conf_buckets"`
-	ConfCpus     *ebpf.VariableSpec `ebpf:"conf_cpus"`
-	ConfDsts     *ebpf.VariableSpec `ebpf:"conf_dsts"`
-	ConfHz       *ebpf.VariableSpec `ebpf:"conf_hz"`
-	ConfOverflow *ebpf.VariableSpec `ebpf:"conf_overflow"`
-	ConfSeed     *ebpf.VariableSpec `ebpf:"conf_seed"`
-	SlotNumbers  *ebpf.VariableSpec `ebpf:"slot_numbers"`
+	ConfBuckets4  *ebpf.VariableSpec `ebpf:"conf_buckets4"`
+	ConfBuckets6  *ebpf.VariableSpec `ebpf:"conf_buckets6"`
+	ConfCpus      *ebpf.VariableSpec `ebpf:"conf_cpus"`
+	ConfDsts      *ebpf.VariableSpec `ebpf:"conf_dsts"`
+	ConfHz        *ebpf.VariableSpec `ebpf:"conf_hz"`
+	ConfOverflow4 *ebpf.VariableSpec `ebpf:"conf_overflow4"`
+	ConfOverflow6 *ebpf.VariableSpec `ebpf:"conf_overflow6"`
+	ConfSeed      *ebpf.VariableSpec `ebpf:"conf_seed"`
+	SlotNumbers   *ebpf.VariableSpec `ebpf:"slot_numbers"`
 }
 
 // tcObjects contains all objects after they have been loaded into the kernel.
@@ -148,13 +168,19 @@ func (o *tcObjects) Close() error {
 type tcMaps struct {
 	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
+	Chunks        *ebpf.Map `ebpf:"chunks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
+	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.Map `ebpf:"icmp_quotas"`
+	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
+	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
+	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -163,6 +189,7 @@ type tcMaps struct {
 	StatsMap      *ebpf.Map `ebpf:"stats_map"`
 	SweepMap      *ebpf.Map `ebpf:"sweep_map"`
 	Units         *ebpf.Map `ebpf:"units"`
+	Works         *ebpf.Map `ebpf:"works"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
 
@@ -170,13 +197,19 @@ func (m *tcMaps) Close() error {
 	return _TcClose(
 		m.AttachModes,
 		m.BirthLocks,
+		m.Chunks,
 		m.Conns4,
+		m.Conns6,
 		m.CountersMap,
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
 		m.Fragments,
 		m.IcmpQuotas,
+		m.LinkAddrs,
+		m.MarkPlaces,
+		m.MarkRules,
+		m.MarkTrie,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,
@@ -185,6 +218,7 @@ func (m *tcMaps) Close() error {
 		m.StatsMap,
 		m.SweepMap,
 		m.Units,
+		m.Works,
 		m.XdpPorts,
 	)
 }
@@ -193,25 +227,29 @@ func (m *tcMaps) Close() error {
 //
 // It can be passed to loadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tcVariables struct {
-	ConfBuckets  *ebpf.Variable `ebpf:"conf_buckets"`
-	ConfCpus     *ebpf.Variable `ebpf:"conf_cpus"`
-	ConfDsts     *ebpf.Variable `ebpf:"conf_dsts"`
-	ConfHz       *ebpf.Variable `ebpf:"conf_hz"`
-	ConfOverflow *ebpf.Variable `ebpf:"conf_overflow"`
-	ConfSeed     *ebpf.Variable `ebpf:"conf_seed"`
-	SlotNumbers  *ebpf.Variable `ebpf:"slot_numbers"`
+	ConfBuckets4  *ebpf.Variable `ebpf:"conf_buckets4"`
+	ConfBuckets6  *ebpf.Variable `ebpf:"conf_buckets6"`
+	ConfCpus      *ebpf.Variable `ebpf:"conf_cpus"`
+	ConfDsts      *ebpf.Variable `ebpf:"conf_dsts"`
+	ConfHz        *ebpf.Variable `ebpf:"conf_hz"`
+	ConfOverflow4 *ebpf.Variable `ebpf:"conf_overflow4"`
+	ConfOverflow6 *ebpf.Variable `ebpf:"conf_overflow6"`
+	ConfSeed      *ebpf.Variable `ebpf:"conf_seed"`
+	SlotNumbers   *ebpf.Variable `ebpf:"slot_numbers"`
 }
 
 // tcPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tcPrograms struct {
-	EvsTc *ebpf.Program `ebpf:"evs_tc"`
+	EvsTc    *ebpf.Program `ebpf:"evs_tc"`
+	EvsTcOut *ebpf.Program `ebpf:"evs_tc_out"`
 }
 
 func (p *tcPrograms) Close() error {
 	return _TcClose(
 		p.EvsTc,
+		p.EvsTcOut,
 	)
 }
 

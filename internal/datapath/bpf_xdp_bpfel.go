@@ -19,11 +19,16 @@ const (
 	xdpMapAttachModes   = "attach_modes"
 	xdpMapBirthLocks    = "birth_locks"
 	xdpMapConns4        = "conns4"
+	xdpMapConns6        = "conns6"
 	xdpMapCountersMap   = "counters_map"
 	xdpMapDsts          = "dsts"
 	xdpMapEstimators    = "estimators"
 	xdpMapFilterMap     = "filter_map"
 	xdpMapFragments     = "fragments"
+	xdpMapLinkAddrs     = "link_addrs"
+	xdpMapMarkPlaces    = "mark_places"
+	xdpMapMarkRules     = "mark_rules"
+	xdpMapMarkTrie      = "mark_trie"
 	xdpMapNexthops      = "nexthops"
 	xdpMapOverflowHints = "overflow_hints"
 	xdpMapServiceIndex  = "service_index"
@@ -32,13 +37,16 @@ const (
 	xdpMapStatsMap      = "stats_map"
 	xdpMapSweepMap      = "sweep_map"
 	xdpMapUnits         = "units"
+	xdpMapWorks         = "works"
 	xdpMapXdpPorts      = "xdp_ports"
 	xdpProgEvsXdp       = "evs_xdp"
-	xdpVarConfBuckets   = "conf_buckets"
+	xdpVarConfBuckets4  = "conf_buckets4"
+	xdpVarConfBuckets6  = "conf_buckets6"
 	xdpVarConfCpus      = "conf_cpus"
 	xdpVarConfDsts      = "conf_dsts"
 	xdpVarConfHz        = "conf_hz"
-	xdpVarConfOverflow  = "conf_overflow"
+	xdpVarConfOverflow4 = "conf_overflow4"
+	xdpVarConfOverflow6 = "conf_overflow6"
 	xdpVarConfSeed      = "conf_seed"
 	xdpVarSlotNumbers   = "slot_numbers"
 )
@@ -95,11 +103,16 @@ type xdpMapSpecs struct {
 	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
+	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
+	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
+	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -108,6 +121,7 @@ type xdpMapSpecs struct {
 	StatsMap      *ebpf.MapSpec `ebpf:"stats_map"`
 	SweepMap      *ebpf.MapSpec `ebpf:"sweep_map"`
 	Units         *ebpf.MapSpec `ebpf:"units"`
+	Works         *ebpf.MapSpec `ebpf:"works"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
 
@@ -115,13 +129,15 @@ type xdpMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type xdpVariableSpecs struct {
-	ConfBuckets  *ebpf.VariableSpec `ebpf:"conf_buckets"`
-	ConfCpus     *ebpf.VariableSpec `ebpf:"conf_cpus"`
-	ConfDsts     *ebpf.VariableSpec `ebpf:"conf_dsts"`
-	ConfHz       *ebpf.VariableSpec `ebpf:"conf_hz"`
-	ConfOverflow *ebpf.VariableSpec `ebpf:"conf_overflow"`
-	ConfSeed     *ebpf.VariableSpec `ebpf:"conf_seed"`
-	SlotNumbers  *ebpf.VariableSpec `ebpf:"slot_numbers"`
+	ConfBuckets4  *ebpf.VariableSpec `ebpf:"conf_buckets4"`
+	ConfBuckets6  *ebpf.VariableSpec `ebpf:"conf_buckets6"`
+	ConfCpus      *ebpf.VariableSpec `ebpf:"conf_cpus"`
+	ConfDsts      *ebpf.VariableSpec `ebpf:"conf_dsts"`
+	ConfHz        *ebpf.VariableSpec `ebpf:"conf_hz"`
+	ConfOverflow4 *ebpf.VariableSpec `ebpf:"conf_overflow4"`
+	ConfOverflow6 *ebpf.VariableSpec `ebpf:"conf_overflow6"`
+	ConfSeed      *ebpf.VariableSpec `ebpf:"conf_seed"`
+	SlotNumbers   *ebpf.VariableSpec `ebpf:"slot_numbers"`
 }
 
 // xdpObjects contains all objects after they have been loaded into the kernel.
@@ -147,11 +163,16 @@ type xdpMaps struct {
 	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
+	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
+	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
+	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
+	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
+	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -160,6 +181,7 @@ type xdpMaps struct {
 	StatsMap      *ebpf.Map `ebpf:"stats_map"`
 	SweepMap      *ebpf.Map `ebpf:"sweep_map"`
 	Units         *ebpf.Map `ebpf:"units"`
+	Works         *ebpf.Map `ebpf:"works"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
 
@@ -168,11 +190,16 @@ func (m *xdpMaps) Close() error {
 		m.AttachModes,
 		m.BirthLocks,
 		m.Conns4,
+		m.Conns6,
 		m.CountersMap,
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
 		m.Fragments,
+		m.LinkAddrs,
+		m.MarkPlaces,
+		m.MarkRules,
+		m.MarkTrie,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,
@@ -181,6 +208,7 @@ func (m *xdpMaps) Close() error {
 		m.StatsMap,
 		m.SweepMap,
 		m.Units,
+		m.Works,
 		m.XdpPorts,
 	)
 }
@@ -189,13 +217,15 @@ func (m *xdpMaps) Close() error {
 //
 // It can be passed to loadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type xdpVariables struct {
-	ConfBuckets  *ebpf.Variable `ebpf:"conf_buckets"`
-	ConfCpus     *ebpf.Variable `ebpf:"conf_cpus"`
-	ConfDsts     *ebpf.Variable `ebpf:"conf_dsts"`
-	ConfHz       *ebpf.Variable `ebpf:"conf_hz"`
-	ConfOverflow *ebpf.Variable `ebpf:"conf_overflow"`
-	ConfSeed     *ebpf.Variable `ebpf:"conf_seed"`
-	SlotNumbers  *ebpf.Variable `ebpf:"slot_numbers"`
+	ConfBuckets4  *ebpf.Variable `ebpf:"conf_buckets4"`
+	ConfBuckets6  *ebpf.Variable `ebpf:"conf_buckets6"`
+	ConfCpus      *ebpf.Variable `ebpf:"conf_cpus"`
+	ConfDsts      *ebpf.Variable `ebpf:"conf_dsts"`
+	ConfHz        *ebpf.Variable `ebpf:"conf_hz"`
+	ConfOverflow4 *ebpf.Variable `ebpf:"conf_overflow4"`
+	ConfOverflow6 *ebpf.Variable `ebpf:"conf_overflow6"`
+	ConfSeed      *ebpf.Variable `ebpf:"conf_seed"`
+	SlotNumbers   *ebpf.Variable `ebpf:"slot_numbers"`
 }
 
 // xdpPrograms contains all programs after they have been loaded into the kernel.

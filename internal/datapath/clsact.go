@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -12,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kernels before 6.6 have no tcx. There the tc program is a direct-action
-// filter of a clsact queueing discipline, which no link holds: so the program
+// Kernels before 6.6 have no tcx. There the tc programs are direct-action
+// filters of a clsact queueing discipline, which no link holds: so one of them
 // is pinned once more as a note of which interfaces have it, and whether the
 // discipline is ours to remove.
 const (
@@ -21,20 +22,19 @@ const (
 	clsactOwnNote = "clsactown-" // it is ours
 )
 
-// The place of the filter on an interface; other filters keep theirs.
-const (
-	clsactPriority = 0xe5
-	clsactHandle   = 0xe5
-)
-
-func clsactFilter(ifindex int) *netlink.BpfFilter {
-	return &netlink.BpfFilter{
-		FilterAttrs: netlink.FilterAttrs{
-			LinkIndex: ifindex, Parent: netlink.HANDLE_MIN_INGRESS,
-			Handle: clsactHandle, Protocol: unix.ETH_P_ALL, Priority: clsactPriority,
-		},
-		Name: tcProgEvsTc, DirectAction: true,
+// clsactFilters are the filters of an interface, in places of their own; other
+// filters keep theirs.
+func (a attacher) clsactFilters(ifindex int) (filters []*netlink.BpfFilter) {
+	for _, d := range a.tc {
+		filters = append(filters, &netlink.BpfFilter{
+			FilterAttrs: netlink.FilterAttrs{
+				LinkIndex: ifindex, Parent: d.parent,
+				Handle: uint32(a.clsact), Protocol: unix.ETH_P_ALL, Priority: a.clsact,
+			},
+			Name: d.program, DirectAction: true,
+		})
 	}
+	return filters
 }
 
 func clsactQdisc(ifindex int) netlink.Qdisc {
@@ -43,8 +43,8 @@ func clsactQdisc(ifindex int) netlink.Qdisc {
 	}}
 }
 
-// openClsact attaches the program as a filter and notes it in the links.
-func (a attacher) openClsact(p *ebpf.Program, f facts) error {
+// openClsact attaches the programs as filters and notes it in the links.
+func (a attacher) openClsact(f facts) error {
 	if a.clsactNoted(f.Index) != "" {
 		return nil
 	}
@@ -54,24 +54,36 @@ func (a attacher) openClsact(p *ebpf.Program, f facts) error {
 		note, err = clsactNote, nil
 	}
 	if err != nil {
-		return attachError(tcDoor, f, err)
+		return attachError(a.tc[0], f, err)
 	}
-	// Pinning p itself would move its pin.
-	noted, err := p.Clone()
-	if err != nil {
-		return fmt.Errorf("note the tc filter of %s: %w", f.Name, err)
-	}
-	defer noted.Close()
-	// The note comes first: what is noted is removed, also after a crash.
-	if err := noted.Pin(a.linkPath(note + strconv.Itoa(f.Index))); err != nil {
-		return fmt.Errorf("note the tc filter of %s: %w", f.Name, err)
-	}
-	filter := clsactFilter(f.Index)
-	filter.Fd = p.FD()
-	if err := netlink.FilterReplace(filter); err != nil {
-		return errors.Join(attachError(tcDoor, f, err), a.shutClsact(f.Index))
+	for i, filter := range a.clsactFilters(f.Index) {
+		p, err := ebpf.LoadPinnedProgram(filepath.Join(a.dir, filter.Name), nil)
+		if err != nil {
+			return fmt.Errorf("tc filter of %s: %w", f.Name, err)
+		}
+		filter.Fd = p.FD()
+		// The note comes first: what is noted is removed, also after a crash.
+		if i == 0 {
+			err = a.noteClsact(p, note, f)
+		}
+		if err == nil {
+			err = netlink.FilterReplace(filter)
+		}
+		p.Close()
+		if err != nil {
+			return errors.Join(attachError(a.tc[0], f, err), a.shutClsact(f.Index))
+		}
 	}
 	return nil
+}
+
+func (a attacher) noteClsact(p *ebpf.Program, note string, f facts) error {
+	noted, err := p.Clone() // pinning p itself would move its pin
+	if err != nil {
+		return err
+	}
+	defer noted.Close()
+	return noted.Pin(a.linkPath(note + strconv.Itoa(f.Index)))
 }
 
 // clsactNoted returns the name of the note about an interface, "" without one.
@@ -91,7 +103,12 @@ func (a attacher) shutClsact(ifindex int) error {
 	if name == "" {
 		return nil
 	}
-	err := netlink.FilterDel(clsactFilter(ifindex))
+	var err error
+	for _, filter := range a.clsactFilters(ifindex) {
+		if e := netlink.FilterDel(filter); e != nil && !gone(e) {
+			err = e
+		}
+	}
 	if err == nil && strings.HasPrefix(name, clsactOwnNote) && clsactEmpty(ifindex) {
 		err = netlink.QdiscDel(clsactQdisc(ifindex))
 	}

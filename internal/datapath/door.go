@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Mode says which door an interface gets.
@@ -44,6 +45,7 @@ type facts struct {
 	Index  int
 	Kind   string // of the link: veth, bridge, …; device for hardware
 	Driver string // of the hardware, "" for none
+	Addr6  Addr   // an address of it, the zero value if it has none
 }
 
 // xdpDrivers are the drivers of physical interfaces that run XDP natively and
@@ -83,21 +85,32 @@ func interfaces() ([]facts, error) {
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_V6)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
 	var all []facts
 	for _, l := range links {
 		if l.Attrs().EncapType == "ether" {
-			all = append(all, factsOf(l))
+			all = append(all, factsOf(l, addrs))
 		}
 	}
 	return all, nil
 }
 
-func factsOf(l netlink.Link) facts {
+func factsOf(l netlink.Link, addrs []netlink.Addr) facts {
 	f := facts{Name: l.Attrs().Name, Index: l.Attrs().Index, Kind: l.Type()}
 	// A fresh /sys shows this namespace's devices, the host's /sys may not;
 	// virtual interfaces have no driver in either.
 	if to, err := os.Readlink(filepath.Join("/sys/class/net", f.Name, "device/driver")); err == nil {
 		f.Driver = filepath.Base(to)
+	}
+	// The first address of the widest scope, as the kernel would take.
+	scope := unix.RT_SCOPE_NOWHERE
+	for _, a := range addrs {
+		if a.LinkIndex == f.Index && a.Scope < scope {
+			f.Addr6, scope = Addr(a.IP.To16()), a.Scope
+		}
 	}
 	return f
 }

@@ -1,11 +1,17 @@
 package datapath
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+)
 
-// filterHash is that of filter.h: the first word of an address, multiplied,
-// its top 13 bits.
-func filterHash(addr [16]byte) int {
-	word := uint32(addr[0]) | uint32(addr[1])<<8 | uint32(addr[2])<<16 | uint32(addr[3])<<24
+// filterHash is that of filter.h: the words of an address together, multiplied,
+// the top 13 bits. Of an IPv4 address all words but the first are zero.
+func filterHash(addr Addr) int {
+	var word uint32
+	for i := 0; i < len(addr); i += 4 {
+		word ^= binary.LittleEndian.Uint32(addr[i:])
+	}
 	return int(word * 0x9e3779b1 >> 19)
 }
 

@@ -30,10 +30,10 @@ var (
 
 // Sizes of a new table.
 type Sizes struct {
-	// Conns is the number of connections the table has room for. Its slots
-	// are an eighth more, rounded up to a power of two; a slot takes 32 bytes
-	// for IPv4, and the overflow region a sixteenth on top. 0: chosen by
-	// memory.
+	// Conns is the number of connections the table has room for, of IPv4 and
+	// as many of IPv6. Its slots are an eighth more, rounded up to a power of
+	// two; a slot takes 32 bytes for IPv4 and 64 for IPv6, and the overflow
+	// region a sixteenth on top. 0: chosen by memory, of IPv6 half as many.
 	Conns int
 	// Dsts is the number of destinations; 0: chosen by memory.
 	Dsts int
@@ -120,11 +120,7 @@ func releaseSupported(release string) bool {
 // build makes the maps and programs of a new table and pins them under dir.
 // What it leaves behind on failure is the caller's to remove.
 func build(dir string, sizes Sizes) error {
-	if err := os.MkdirAll(filepath.Join(dir, linksDir), 0o700); err != nil {
-		return fmt.Errorf("directory of pins: %w", err)
-	}
-	// The beacon comes first: it tells whose the directory is.
-	if err := pinBeacon(dir); err != nil {
+	if err := found(dir); err != nil {
 		return err
 	}
 	hz, err := measureTickRate()
@@ -135,6 +131,23 @@ func build(dir string, sizes Sizes) error {
 	if err != nil {
 		return err
 	}
+	if err := pinAll(specs, dir); err != nil {
+		return err
+	}
+	return initialise(dir)
+}
+
+// found makes a directory of pins. The beacon comes first: it tells whose the
+// directory is.
+func found(dir string) error {
+	if err := os.MkdirAll(filepath.Join(dir, linksDir), 0o700); err != nil {
+		return fmt.Errorf("directory of pins: %w", err)
+	}
+	return pinBeacon(dir)
+}
+
+// pinAll loads the collections and pins their programs and maps in dir.
+func pinAll(specs []*ebpf.CollectionSpec, dir string) error {
 	maps, err := loadAll(specs, dir)
 	if err != nil {
 		return err
@@ -145,7 +158,7 @@ func build(dir string, sizes Sizes) error {
 			return fmt.Errorf("pin map %s: %w", name, err)
 		}
 	}
-	return initialise(dir)
+	return nil
 }
 
 // pinBeacon pins a device map that holds the namespace's loopback interface.
@@ -197,14 +210,20 @@ func loadSpecs(hz uint32, sizes Sizes) ([]*ebpf.CollectionSpec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("number of CPUs: %w", err)
 	}
-	buckets := sizes.buckets(memorySize())
-	overflow := max(minOverflow, buckets/overflowPart)
+	buckets4 := sizes.buckets(memorySize())
+	buckets6 := buckets4
+	if sizes.Conns == 0 {
+		buckets6 = max(minBuckets, buckets4/2)
+	}
+	overflow4, overflow6 := max(minOverflow, buckets4/overflowPart), max(minOverflow, buckets6/overflowPart)
 	facts := map[string]any{
-		controlVarConfHz:       hz,
-		controlVarConfCpus:     uint32(cpus),
-		controlVarConfBuckets:  uint32(buckets),
-		controlVarConfOverflow: uint32(overflow),
-		controlVarConfSeed:     randomSeed(),
+		controlVarConfHz:        hz,
+		controlVarConfCpus:      uint32(cpus),
+		controlVarConfBuckets4:  uint32(buckets4),
+		controlVarConfBuckets6:  uint32(buckets6),
+		controlVarConfOverflow4: uint32(overflow4),
+		controlVarConfOverflow6: uint32(overflow6),
+		controlVarConfSeed:      randomSeed(),
 	}
 	var specs []*ebpf.CollectionSpec
 	for _, load := range []func() (*ebpf.CollectionSpec, error){loadControl, loadTc, loadXdp} {
@@ -219,7 +238,8 @@ func loadSpecs(hz uint32, sizes Sizes) ([]*ebpf.CollectionSpec, error) {
 		spec.Maps[controlMapEstimators].MaxEntries = dsts
 		spec.Maps[controlMapUnits].MaxEntries = dsts * unitsPerDst
 		spec.Maps[controlMapStatsMap].MaxEntries = dsts * uint32(cpus)
-		spec.Maps[controlMapConns4].MaxEntries = uint32(buckets + overflow)
+		spec.Maps[controlMapConns4].MaxEntries = uint32(buckets4 + overflow4)
+		spec.Maps[controlMapConns6].MaxEntries = uint32(buckets6 + overflow6)
 		facts[controlVarConfDsts] = dsts
 		for name, value := range facts {
 			if v := spec.Variables[name]; v != nil {

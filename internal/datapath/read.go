@@ -2,9 +2,7 @@ package datapath
 
 import (
 	"fmt"
-	"iter"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -116,69 +114,6 @@ func (t *Table) ZeroService(l Live) {
 		}
 	}
 	t.services.elems[l.Slot].Gone = [5]uint64{}
-}
-
-// ConnRecord is a connection with what its destination says of it.
-type ConnRecord struct {
-	Conn4
-	Dst  Dst
-	Left time.Duration
-}
-
-// Conns yields the connections alive, in the order of the table.
-func (t *Table) Conns() iter.Seq2[ConnRecord, error] {
-	return func(yield func(ConnRecord, error) bool) {
-		buckets, err := mapArray[controlBucket4](t.place.table(), controlMapConns4)
-		if err != nil {
-			yield(ConnRecord{}, err)
-			return
-		}
-		defer buckets.close()
-		now, hz, err := t.clock()
-		if err != nil {
-			yield(ConnRecord{}, err)
-			return
-		}
-		for i := range buckets.elems {
-			for s := range buckets.elems[i].Slot {
-				c, ok := readSlot(&buckets.elems[i].Slot[s])
-				left := int32(c.Expires - uint32(now.Jiffies))
-				if !ok || left < 0 || int(c.Dst) >= len(t.dsts.elems) {
-					continue
-				}
-				r := ConnRecord{Conn4: c, Dst: t.Dst(c.Dst), Left: time.Duration(left) * time.Second / time.Duration(hz)}
-				if !yield(r, nil) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// readSlot reads a slot that lives and did not change hands meanwhile.
-func readSlot(c *Conn4) (Conn4, bool) {
-	for {
-		life := atomic.LoadUint64(as[uint64](c))
-		out := *c
-		*as[uint64](&out) = life
-		if out.Flags&connLive == 0 {
-			return Conn4{}, false
-		}
-		if atomic.LoadUint64(as[uint64](c)) == life {
-			return out, true
-		}
-	}
-}
-
-// ConnCapacity returns how many connections the table has room for, and the
-// bytes they take.
-func (t *Table) ConnCapacity() (conns int, bytes int64, err error) {
-	buckets, err := mapArray[controlBucket4](t.place.table(), controlMapConns4)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer buckets.close()
-	return len(buckets.elems) * slotsPerBucket, int64(len(buckets.bytes)), nil
 }
 
 // KernelRelease names the running kernel.

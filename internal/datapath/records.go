@@ -13,8 +13,8 @@ type (
 	Entry = controlEntry
 	// Dst is a destination slot.
 	Dst = controlDst
-	// Conn4 is an IPv4 connection.
-	Conn4 = controlConn4
+	// Conn is a connection, all of one over IPv4.
+	Conn = controlConn
 	// Stats are one CPU's counters of a destination.
 	Stats = controlStats
 	// Estimator is the rates of a destination.
@@ -57,7 +57,7 @@ var Schedulers = map[string]uint8{
 // DstLocal marks a Dst whose address is the director's own.
 const DstLocal = uint8(controlDstFlagsDST_LOCAL)
 
-// ConnMethod is where the two bits of the method lie in Conn4.Flags.
+// ConnMethod is where the two bits of the method lie in Conn.Flags.
 const ConnMethod = uint8(controlConnFlagsCONN_METHOD)
 
 // Connection states whose timeouts ipvsadm --set changes.
@@ -101,6 +101,20 @@ var StateNames = [...]string{
 	controlConnStateSTATE_LISTEN:      "LISTEN",
 	controlConnStateSTATE_SYNACK:      "SYNACK",
 	controlConnStateSTATE_UDP:         "UDP",
+
+	controlConnStateSTATE_SCTP_INIT1:             "INIT1",
+	controlConnStateSTATE_SCTP_INIT:              "INIT",
+	controlConnStateSTATE_SCTP_COOKIE_SENT:       "C-SENT",
+	controlConnStateSTATE_SCTP_COOKIE_REPLIED:    "C-REPLIED",
+	controlConnStateSTATE_SCTP_COOKIE_WAIT:       "C-WAIT",
+	controlConnStateSTATE_SCTP_COOKIE:            "COOKIE",
+	controlConnStateSTATE_SCTP_COOKIE_ECHOED:     "C-ECHOED",
+	controlConnStateSTATE_SCTP_ESTABLISHED:       "ESTABLISHED",
+	controlConnStateSTATE_SCTP_SHUTDOWN_SENT:     "S-SENT",
+	controlConnStateSTATE_SCTP_SHUTDOWN_RECEIVED: "S-RECEIVED",
+	controlConnStateSTATE_SCTP_SHUTDOWN_ACK_SENT: "S-ACK-SENT",
+	controlConnStateSTATE_SCTP_REJECTED:          "REJECTED",
+	controlConnStateSTATE_SCTP_CLOSED:            "CLOSED",
 }
 
 // defaultTimeouts are the kernel's, in seconds, by connection state.
@@ -117,12 +131,26 @@ var defaultTimeouts = [...]uint32{
 	controlConnStateSTATE_LISTEN:      2 * 60,
 	controlConnStateSTATE_SYNACK:      120,
 	controlConnStateSTATE_UDP:         5 * 60,
+
+	controlConnStateSTATE_SCTP_INIT1:             4,
+	controlConnStateSTATE_SCTP_INIT:              61,
+	controlConnStateSTATE_SCTP_COOKIE_SENT:       61,
+	controlConnStateSTATE_SCTP_COOKIE_REPLIED:    61,
+	controlConnStateSTATE_SCTP_COOKIE_WAIT:       61,
+	controlConnStateSTATE_SCTP_COOKIE:            61,
+	controlConnStateSTATE_SCTP_COOKIE_ECHOED:     61,
+	controlConnStateSTATE_SCTP_ESTABLISHED:       15 * 60,
+	controlConnStateSTATE_SCTP_SHUTDOWN_SENT:     61,
+	controlConnStateSTATE_SCTP_SHUTDOWN_RECEIVED: 61,
+	controlConnStateSTATE_SCTP_SHUTDOWN_ACK_SENT: 61,
+	controlConnStateSTATE_SCTP_REJECTED:          4,
+	controlConnStateSTATE_SCTP_CLOSED:            61,
 }
 
 const abiVersion = uint32(controlAbiABI_VERSION)
 
 // DefaultTimeouts are the timeouts of a new table in seconds, by state.
-func DefaultTimeouts() (t [16]uint32) {
+func DefaultTimeouts() (t [len(Settings{}.Timeout)]uint32) {
 	copy(t[:], defaultTimeouts[:])
 	return t
 }

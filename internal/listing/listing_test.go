@@ -55,12 +55,21 @@ func conns() iter.Seq2[ipvs.Conn, error] {
 	}
 }
 
+func marks() []ipvs.MarkRule {
+	return []ipvs.MarkRule{
+		{Destination: netip.MustParsePrefix("203.0.113.10/32"), Source: netip.MustParsePrefix("198.51.100.0/25"), Protocol: ipvs.TCP,
+			Ports: []ipvs.PortRange{{Low: 80, High: 80}, {Low: 8000, High: 8080}}, Mark: 7},
+		{Destination: netip.MustParsePrefix("2001:db8::/32"), Mark: 1<<32 - 1},
+	}
+}
+
 func TestListingsAreAsInTheGoldenFiles(t *testing.T) {
 	for _, format := range Formats {
 		for name, write := range map[string]func(*bytes.Buffer) error{
 			"table":       func(b *bytes.Buffer) error { return WriteTable(b, NewTable(services()), Format(format)) },
 			"services":    func(b *bytes.Buffer) error { return WriteServices(b, NewTable(services()), Format(format)) },
 			"connections": func(b *bytes.Buffer) error { return WriteConns(b, conns(), Format(format)) },
+			"marks":       func(b *bytes.Buffer) error { return WriteMarks(b, NewMarks(marks()), Format(format)) },
 			"empty":       func(b *bytes.Buffer) error { return WriteTable(b, NewTable(nil), Format(format)) },
 		} {
 			t.Run(name+" as "+format, func(t *testing.T) {
@@ -128,7 +137,7 @@ func TestTheSchemaKnowsEveryFieldAndNoOther(t *testing.T) {
 	}
 	for name, record := range map[string]any{
 		"table": Table{}, "service": Service{}, "persistence": Persistence{}, "destination": Destination{}, "tunnel": Tunnel{},
-		"inUse": InUse{}, "counters": Counters{}, "rates": Rates{}, "connections": Connections{}, "connection": Connection{},
+		"inUse": InUse{}, "counters": Counters{}, "rates": Rates{}, "connections": Connections{}, "connection": Connection{}, "marks": Marks{}, "mark": Mark{},
 	} {
 		def, ok := schema.Defs[name]
 		if !ok {

@@ -5,6 +5,7 @@ package options
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -51,6 +52,33 @@ func Apply[T any](table []Option[T], to *T, given map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// Read makes given of words, as Print writes them and people do: --name VALUE,
+// --name=VALUE, -n VALUE.
+func Read[T any](table []Option[T], words []string) (given map[string]string, err error) {
+	given = map[string]string{}
+	for i := 0; i < len(words); i++ {
+		name, arg, joined := strings.Cut(words[i], "=")
+		o := slices.IndexFunc(table, func(o Option[T]) bool { return name == "--"+o.Name || o.Short != "" && name == "-"+o.Short })
+		switch {
+		case o < 0:
+			return nil, fmt.Errorf("%s: no such option", words[i])
+		case joined:
+		case table[o].Value == "":
+			arg = "true"
+		case i+1 == len(words):
+			return nil, fmt.Errorf("%s: a value is missing", words[i])
+		default:
+			i++
+			arg = words[i]
+		}
+		if _, twice := given[table[o].Name]; twice {
+			return nil, fmt.Errorf("%s is given twice", name)
+		}
+		given[table[o].Name] = arg
+	}
+	return given, nil
 }
 
 // oneOf says what an argument may be.

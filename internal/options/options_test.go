@@ -3,6 +3,7 @@ package options
 import (
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -142,5 +143,56 @@ func TestOneFlagChangesOnlyWhatItNames(t *testing.T) {
 	want.Persistent, want.Timeout = false, 0
 	if err := Apply(Service, &s, map[string]string{"persistent": "none"}); err != nil || s != want {
 		t.Errorf("%+v, %v, want %+v", s, err, want)
+	}
+}
+
+func TestARuleOfMarksThatIsPrintedIsReadAsItWas(t *testing.T) {
+	for seed := range uint64(3000) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		prefixes := []string{"203.0.113.0/24", "203.0.113.10/32", "0.0.0.0/0", "2001:db8::/32", "2001:db8::10/128"}
+		want := ipvs.MarkRule{
+			Destination: netip.MustParsePrefix(prefixes[r.IntN(5)]), Protocol: ipvs.Protocol(r.IntN(256)), Mark: r.Uint32() | 1,
+		}
+		if r.IntN(2) == 0 {
+			want.Source = netip.MustParsePrefix(prefixes[r.IntN(5)])
+		}
+		for range r.IntN(4) {
+			low := uint16(r.IntN(65536))
+			want.Ports = append(want.Ports, ipvs.PortRange{Low: low, High: max(low, uint16(r.IntN(65536)))})
+		}
+		all := Print(Mark, want)
+		given, err := Read(Mark, all)
+		var got ipvs.MarkRule
+		if err == nil {
+			err = Apply(Mark, &got, given)
+		}
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%v is read as %+v, want %+v; %v", all, got, want, err)
+		}
+	}
+}
+
+func TestRulesOfMarksAreReadAsPeopleWriteThem(t *testing.T) {
+	for _, c := range []struct{ line, says string }{ // "": it is right
+		{"-d 203.0.113.0/24 -p tcp --dport 80,443,8000:8080 --set-mark 0x7", ""},
+		{"--destination=203.0.113.10 --protocol=all --set-mark=7", ""},
+		{"-d 203.0.113.1/24 --set-mark 7", "write 203.0.113.0/24"},
+		{"-d vip.example --set-mark 7", "203.0.113.0/24 or 2001:db8::/64"},
+		{"-d 203.0.113.10 --set-mark 0", "1 to 4294967295"},
+		{"-d 203.0.113.10 -p tcp --dport 80,,81", "80,443,8000-8080"},
+		{"-d 203.0.113.10 -p tcp --dport 81-80", "80,443,8000-8080"},
+		{"-d 203.0.113.10 -p tcp --dport 65536", "80,443,8000-8080"},
+		{"-d 203.0.113.10 -p icmpp", "tcp, udp, sctp"},
+		{"-d 203.0.113.10 -d 203.0.113.11", "twice"},
+		{"-d", "missing"},
+		{"-A -d 203.0.113.10", "no such option"},
+	} {
+		given, err := Read(Mark, strings.Fields(c.line))
+		if err == nil {
+			err = Apply(Mark, &ipvs.MarkRule{}, given)
+		}
+		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want it to say %q", c.line, err, c.says)
+		}
 	}
 }

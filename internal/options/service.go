@@ -42,12 +42,20 @@ func at(name, short string, p ipvs.Protocol) Option[ipvs.ServiceKey] {
 }
 
 func setMark(k *ipvs.ServiceKey, arg string) error {
-	mark, err := strconv.ParseUint(arg, 0, 32)
-	if err != nil || mark == 0 {
-		return errors.New("choose a number from 1 to 4294967295")
+	m, err := mark(arg)
+	if err == nil {
+		*k = ipvs.ServiceMark(m, ipvs.IPv4)
 	}
-	*k = ipvs.ServiceMark(uint32(mark), ipvs.IPv4)
-	return nil
+	return err
+}
+
+// mark reads a firewall mark.
+func mark(arg string) (uint32, error) {
+	m, err := strconv.ParseUint(arg, 0, 32)
+	if err != nil || m == 0 {
+		return 0, errors.New("choose a number from 1 to 4294967295")
+	}
+	return uint32(m), nil
 }
 
 func setIPv6(k *ipvs.ServiceKey, arg string) error {

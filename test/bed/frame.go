@@ -1,61 +1,124 @@
 package bed
 
 import (
-	"bytes"
 	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"net/netip"
 	"strings"
 )
 
-// Packet is one TCP or UDP packet over IPv4, as the recordings describe it.
+// Packet is one packet, as the recordings describe it. Its family is that of
+// the addresses.
 type Packet struct {
-	Proto   string     `json:"proto"`
+	Proto   string     `json:"proto"` // a name of protocols
 	Src     netip.Addr `json:"src"`
 	Sport   uint16     `json:"sport"`
 	Dst     netip.Addr `json:"dst"`
 	Dport   uint16     `json:"dport"`
-	Flags   string     `json:"flags"` // of TCP
-	Len     int        `json:"len"`   // of the payload
-	From    string     `json:"from"`  // "server" if it comes from there
-	TTL     uint8      `json:"-"`     // 0: 64
-	Payload []byte     `json:"-"`
+	Flags   string     `json:"flags"`   // of TCP; the chunk of SCTP
+	Len     int        `json:"len"`     // of the payload
+	Payload Hex        `json:"payload"` // instead of Len bytes
+	From    string     `json:"from"`    // "server" if it comes from there
+	// Of ICMP: the second word and the body.
+	Type  uint8 `json:"type"`
+	Code  uint8 `json:"code"`
+	Rest  Hex   `json:"rest"`
+	Inner Hex   `json:"inner"`
+
+	TTL uint8 `json:"-"` // 0: 64
+	TOS uint8 `json:"-"`
+}
+
+// Hex is bytes that are written in hexadecimal.
+type Hex []byte
+
+// UnmarshalJSON reads a string of hexadecimal digits.
+func (h *Hex) UnmarshalJSON(data []byte) (err error) {
+	var s string
+	if err = json.Unmarshal(data, &s); err == nil {
+		*h, err = hex.DecodeString(s)
+	}
+	return err
 }
 
 const (
-	protoTCP = 6
-	protoUDP = 17
+	protoICMP     = 1
+	protoTCP      = 6
+	protoUDP      = 17
+	protoIPv6     = 41
+	protoFragment = 44
+	protoICMP6    = 58
+	protoSCTP     = 132
 )
+
+// protocols are those a Packet may be of. Of what is not told apart in l4, the
+// payload is all there is.
+var protocols = map[string]byte{
+	"icmp": protoICMP, "ipip": 4, "tcp": protoTCP, "udp": protoUDP, "dccp": 33, "ipv6": protoIPv6, "gre": 47,
+	"esp": 50, "ah": 51, "sctp": protoSCTP, "udplite": 136,
+}
 
 // tcpFlags are the letters of the recordings, the lowest bit first.
 const tcpFlags = "FSRPAUEC"
+
+// sctpChunks are the first chunks of packets by name.
+var sctpChunks = map[string]byte{
+	"DATA": 0, "INIT": 1, "INIT_ACK": 2, "SACK": 3, "HEARTBEAT": 4, "HEARTBEAT_ACK": 5, "ABORT": 6, "SHUTDOWN": 7,
+	"SHUTDOWN_ACK": 8, "ERROR": 9, "COOKIE_ECHO": 10, "COOKIE_ACK": 11, "SHUTDOWN_COMPLETE": 14,
+}
 
 // FromServer tells on which side of the director the packet comes in.
 func (p Packet) FromServer() bool { return p.From == "server" }
 
 // Frame is the packet on the cable, with right checksums.
 func (p Packet) Frame() ([]byte, error) {
+	proto, ok := protocols[p.Proto]
+	if !ok {
+		return nil, fmt.Errorf("protocol %q", p.Proto)
+	}
+	if p.Dst.Is6() && proto == protoICMP {
+		proto = protoICMP6
+	}
+	l4, err := p.l4(proto)
+	if err != nil {
+		return nil, err
+	}
+	frame := append(p.ethernet(), p.ip(proto, len(l4))...)
+	return Checksummed(append(frame, l4...)), nil
+}
+
+// l4 is the packet without its IP header, checksum not filled in.
+func (p Packet) l4(proto byte) ([]byte, error) {
 	payload := p.Payload
 	if payload == nil {
 		payload = make([]byte, p.Len)
 	}
-	var l4 []byte
-	proto := byte(protoTCP)
-	switch p.Proto {
-	case "tcp":
-		l4 = p.tcp()
-	case "udp":
-		proto = protoUDP
-		l4 = make([]byte, 8)
-		binary.BigEndian.PutUint16(l4[4:], uint16(8+len(payload)))
+	var h []byte
+	switch proto {
+	case protoTCP:
+		h = p.tcp()
+	case protoUDP:
+		h = make([]byte, 8)
+		put(h[4:], uint16(8+len(payload)))
+	case protoSCTP:
+		chunk, ok := sctpChunks[p.Flags]
+		if !ok {
+			return nil, fmt.Errorf("SCTP chunk %q", p.Flags)
+		}
+		h = p.sctp(chunk)
+	case protoICMP, protoICMP6:
+		h = append([]byte{p.Type, p.Code, 0, 0, 0, 0, 0, 0}, p.Inner...)
+		copy(h[4:8], p.Rest)
+		return h, nil
 	default:
-		return nil, fmt.Errorf("protocol %q", p.Proto)
+		return payload, nil
 	}
-	binary.BigEndian.PutUint16(l4, p.Sport)
-	binary.BigEndian.PutUint16(l4[2:], p.Dport)
-	frame := append(p.ethernet(), p.ipv4(proto, len(l4)+len(payload))...)
-	frame = append(append(frame, l4...), payload...)
-	return Checksummed(frame), nil
+	put(h, p.Sport)
+	put(h[2:], p.Dport)
+	return append(h, payload...), nil
 }
 
 func (p Packet) tcp() []byte {
@@ -65,52 +128,97 @@ func (p Packet) tcp() []byte {
 	for _, f := range p.Flags {
 		h[13] |= 1 << strings.IndexRune(tcpFlags, f)
 	}
-	binary.BigEndian.PutUint16(h[14:], 64240)
+	put(h[14:], 64240)
+	return h
+}
+
+// sctp is a header and one chunk, with a value where chunks of the kind have one.
+func (p Packet) sctp(chunk byte) []byte {
+	tag, value := uint32(0x22222222), 0
+	switch p.Flags {
+	case "INIT":
+		tag, value = 0, 16
+	case "INIT_ACK", "DATA":
+		value = 16
+	case "SACK", "COOKIE_ECHO":
+		value = 12
+	case "SHUTDOWN":
+		value = 4
+	}
+	h := make([]byte, 16+value)
+	binary.BigEndian.PutUint32(h[4:], tag)
+	h[12] = chunk
+	put(h[14:], uint16(4+value))
 	return h
 }
 
 func (p Packet) ethernet() []byte {
-	src, dst := clientRouterMAC, directorClientMAC
+	src, dst, kind := clientRouterMAC, directorClientMAC, []byte{8, 0}
 	if p.FromServer() {
-		src, dst = serverMAC(int(p.Src.As4()[3])), directorServerMAC
+		src, dst = macOf(p.Src), directorServerMAC
 	}
-	return append(append(append([]byte{}, dst...), src...), 8, 0)
+	if p.Dst.Is6() {
+		kind = []byte{0x86, 0xdd}
+	}
+	return append(append(append([]byte{}, dst...), src...), kind...)
 }
 
-func (p Packet) ipv4(proto byte, payload int) []byte {
-	h := make([]byte, 20)
-	h[0] = 0x45
-	binary.BigEndian.PutUint16(h[2:], uint16(20+payload))
-	binary.BigEndian.PutUint16(h[4:], 0x1234)
-	h[6] = 0x40 // do not fragment
-	h[8] = p.TTL
-	if p.TTL == 0 {
-		h[8] = 64
+// ip is the header before a payload of a length, checksum not filled in.
+func (p Packet) ip(proto byte, payload int) []byte {
+	ttl := p.TTL
+	if ttl == 0 {
+		ttl = 64
 	}
-	h[9] = proto
-	copy(h[12:], p.Src.AsSlice())
-	copy(h[16:], p.Dst.AsSlice())
-	return h
+	if p.Dst.Is6() {
+		h := []byte{6<<4 | p.TOS>>4, p.TOS << 4, 0, 0, byte(payload >> 8), byte(payload), proto, ttl}
+		return append(append(h, p.Src.AsSlice()...), p.Dst.AsSlice()...)
+	}
+	h := []byte{0x45, p.TOS, 0, 0, 0x12, 0x34, 0x40, 0, ttl, proto, 0, 0} // may not be cut
+	put(h[2:], uint16(20+payload))
+	return append(append(h, p.Src.AsSlice()...), p.Dst.AsSlice()...)
 }
 
-// Checksummed fills in the checksums of a frame of TCP or UDP.
+// checksumAt is where the transport checksum of a protocol is. SCTP's is of
+// another kind.
+var checksumAt = map[byte]int{protoICMP: 2, protoTCP: 16, protoUDP: 6, protoICMP6: 2}
+
+// Checksummed fills in the checksums of a frame that is no fragment.
 func Checksummed(frame []byte) []byte {
-	ip := frame[14:]
-	l4 := ip[4*(ip[0]&15):]
-	at := 16
-	if ip[9] == protoUDP {
-		at = 6
+	ip := frame[ethLen:]
+	if ip[0]>>4 == 4 {
+		put(ip[10:], 0)
+		put(ip[10:], ^fold(sum(ip[:4*(ip[0]&15)])))
+	}
+	proto, l4, err := upper(ip)
+	if err != nil {
+		return frame
+	}
+	if proto == protoSCTP {
+		binary.LittleEndian.PutUint32(l4[8:], 0)
+		binary.LittleEndian.PutUint32(l4[8:], crc32.Checksum(l4, crc32.MakeTable(crc32.Castagnoli)))
+	}
+	at, ok := checksumAt[proto]
+	if !ok {
+		return frame
 	}
 	put(l4[at:], 0)
-	pseudo := sum(ip[12:20]) + uint32(ip[9]) + uint32(len(l4))
-	check := ^fold(pseudo + sum(l4))
-	if check == 0 && ip[9] == protoUDP {
+	check := ^fold(pseudo(ip, proto, len(l4)) + sum(l4))
+	if check == 0 && proto == protoUDP {
 		check = 0xffff
 	}
 	put(l4[at:], check)
-	put(ip[10:], 0)
-	put(ip[10:], ^fold(sum(ip[:4*(ip[0]&15)])))
 	return frame
+}
+
+// pseudo is the sum over what a transport checksum covers of the IP header.
+func pseudo(ip []byte, proto byte, length int) uint32 {
+	switch {
+	case proto == protoICMP:
+		return 0
+	case ip[0]>>4 == 6:
+		return sum(ip[8:40]) + uint32(proto) + uint32(length)
+	}
+	return sum(ip[12:20]) + uint32(proto) + uint32(length)
 }
 
 func put(b []byte, v uint16) { binary.BigEndian.PutUint16(b, v) }
@@ -131,58 +239,3 @@ func fold(s uint32) uint16 {
 	}
 	return uint16(s)
 }
-
-// Seen is what one reads off a frame that came out.
-type Seen struct {
-	To       netip.Addr // the server whose MAC address it has, if it is one's
-	Proto    byte
-	Src, Dst netip.AddrPort // of ICMP, the port of Src is type and code
-	Flags    string
-	Len      int // of what follows the IP header
-}
-
-// Parse reads a frame of IPv4.
-func Parse(frame []byte) (s Seen, err error) {
-	if len(frame) < 14+20 {
-		return s, fmt.Errorf("frame of %d bytes", len(frame))
-	}
-	if bytes.Equal(frame[:5], serverMAC(0)[:5]) {
-		s.To = serverAddr(int(frame[5]))
-	}
-	ip := frame[14:]
-	size := 4 * int(ip[0]&15)
-	total := int(binary.BigEndian.Uint16(ip[2:]))
-	if total > len(ip) || size > total || total-size < 8 {
-		return s, fmt.Errorf("IP packet of %d bytes in a frame of %d", total, len(frame))
-	}
-	l4 := ip[size:total]
-	s.Proto, s.Len = ip[9], len(l4)
-	src, dst := netip.AddrFrom4([4]byte(ip[12:])), netip.AddrFrom4([4]byte(ip[16:]))
-	s.Src = netip.AddrPortFrom(src, binary.BigEndian.Uint16(l4))
-	s.Dst = netip.AddrPortFrom(dst, binary.BigEndian.Uint16(l4[2:]))
-	if s.Proto == protoTCP && len(l4) >= 14 {
-		for i, f := range tcpFlags {
-			if l4[13]>>i&1 == 1 {
-				s.Flags += string(f)
-			}
-		}
-	}
-	return s, nil
-}
-
-// String is the text of the recordings.
-func (s Seen) String() string {
-	head := fmt.Sprintf("%s > %s ", s.Src.Addr(), s.Dst.Addr())
-	switch s.Proto {
-	case protoTCP:
-		return head + fmt.Sprintf("tcp %d > %d [%s] len %d", s.Src.Port(), s.Dst.Port(), s.Flags, s.Len)
-	case protoUDP:
-		return head + fmt.Sprintf("udp %d > %d len %d", s.Src.Port(), s.Dst.Port(), s.Len)
-	case 1:
-		return head + fmt.Sprintf("icmp %d/%d", s.Src.Port()>>8, s.Src.Port()&255)
-	}
-	return head + fmt.Sprintf("proto %d len %d", s.Proto, s.Len)
-}
-
-// IsTCP tells TCP from the rest.
-func (s Seen) IsTCP() bool { return s.Proto == protoTCP }

@@ -1,6 +1,7 @@
 package bed
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -17,13 +18,13 @@ import (
 type Port struct{ fd int }
 
 // cable lays a veth pair from this namespace to outside.
-func (b *Bed) cable(near string, nearMAC net.HardwareAddr, far string, farMAC net.HardwareAddr) (int, error) {
+func (t *Topology) cable(near string, nearMAC net.HardwareAddr, far string, farMAC net.HardwareAddr) (int, error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.HardwareAddr = near, nearMAC
 	attrs.NumTxQueues, attrs.NumRxQueues = 1, 1
 	pair := &netlink.Veth{
 		LinkAttrs: attrs, PeerName: far, PeerHardwareAddr: farMAC,
-		PeerNamespace: netlink.NsFd(b.outside), PeerNumTxQueues: 1, PeerNumRxQueues: 1,
+		PeerNamespace: netlink.NsFd(t.outside), PeerNumTxQueues: 1, PeerNumRxQueues: 1,
 	}
 	if err := netlink.LinkAdd(pair); err != nil {
 		return 0, fmt.Errorf("cable %s to %s: %w", near, far, err)
@@ -36,7 +37,7 @@ func (b *Bed) cable(near string, nearMAC net.HardwareAddr, far string, farMAC ne
 	if err := ethtool(near, unix.ETHTOOL_STXCSUM, 0); err != nil {
 		return 0, fmt.Errorf("transmit checksums of %s: %w", near, err)
 	}
-	if err := b.farUp(far); err != nil {
+	if err := t.farUp(far); err != nil {
 		return 0, err
 	}
 	return link.Attrs().Index, netlink.LinkSetUp(link)
@@ -44,8 +45,8 @@ func (b *Bed) cable(near string, nearMAC net.HardwareAddr, far string, farMAC ne
 
 // farUp readies a far end. It needs gro to receive what XDP redirects; it has
 // no IPv6 and so is silent.
-func (b *Bed) farUp(name string) error {
-	return b.atOutside(func() error {
+func (t *Topology) farUp(name string) error {
+	return t.atOutside(func() error {
 		if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("1"), 0); err != nil {
 			return err
 		}
@@ -61,12 +62,12 @@ func (b *Bed) farUp(name string) error {
 }
 
 // atOutside runs act on this thread in the namespace of the far ends.
-func (b *Bed) atOutside(act func() error) error {
-	if err := netns.Set(b.outside); err != nil {
+func (t *Topology) atOutside(act func() error) error {
+	if err := netns.Set(t.outside); err != nil {
 		return err
 	}
 	err := act()
-	return errors.Join(err, netns.Set(b.inside))
+	return errors.Join(err, netns.Set(t.inside))
 }
 
 // ethtool switches one feature of an interface.
@@ -91,9 +92,9 @@ func ethtool(name string, command, value uint32) error {
 }
 
 // open opens a far end for frames of IP, which leaves out ARP and the like.
-func (b *Bed) open(name string) (*Port, error) {
+func (t *Topology) open(name string) (*Port, error) {
 	p := &Port{fd: -1}
-	return p, b.atOutside(func() error {
+	return p, t.atOutside(func() error {
 		link, err := netlink.LinkByName(name)
 		if err != nil {
 			return err
@@ -120,8 +121,8 @@ func (p *Port) Send(frame []byte) error {
 	return err
 }
 
-// Receive returns the next frame of IPv4 that came out of the director, nil if
-// none came in time.
+// Receive returns the next packet of IP that came out of the director, nil if
+// none came in time. What a host says to its neighbours is left out.
 func (p *Port) Receive(patience time.Duration) ([]byte, error) {
 	deadline := time.Now().Add(patience)
 	buffer := make([]byte, 65536)
@@ -138,8 +139,29 @@ func (p *Port) Receive(patience time.Duration) ([]byte, error) {
 		if n, err = unix.Read(p.fd, buffer); err != nil {
 			return nil, err
 		}
-		if n > 14 && buffer[12] == 8 && buffer[13] == 0 {
+		if !isNoise(buffer[:n]) {
 			return buffer[:n], nil
 		}
 	}
+}
+
+// isNoise tells ARP, neighbour discovery, and reports of multicast listeners
+// from what the director forwards or answers.
+func isNoise(frame []byte) bool {
+	if len(frame) < ethLen+20 {
+		return true
+	}
+	switch binary.BigEndian.Uint16(frame[12:]) {
+	case unix.ETH_P_IP:
+		return false
+	case unix.ETH_P_IPV6:
+	default:
+		return true
+	}
+	proto, l4, err := upper(frame[ethLen:])
+	if err != nil || proto != protoICMP6 || len(l4) == 0 {
+		return false
+	}
+	kind := l4[0]
+	return kind >= 130 && kind <= 137 || kind == 143
 }

@@ -69,10 +69,15 @@ func (r *replay) step(step conformance.Step) error {
 		return err
 	}
 	if set.Sysctl != nil {
-		return r.setting(set.Sysctl)
+		return r.bed.Sysctl(set.Sysctl[0] + "=" + set.Sysctl[1])
+	}
+	if set.Mark != nil {
+		return r.bed.Mark(*set.Mark)
 	}
 	if set.Sleep > 0 {
-		time.Sleep(time.Duration(set.Sleep * float64(time.Second)))
+		if err := r.bed.Advance(time.Duration(set.Sleep * float64(time.Second))); err != nil {
+			return err
+		}
 		return r.after(step, nil, 2)
 	}
 	p, err := conformance.Read[conformance.Packet](step)
@@ -83,15 +88,6 @@ func (r *replay) step(step conformance.Step) error {
 		return errors.New("a step of an unknown kind")
 	}
 	return r.packet(step, p)
-}
-
-// setting accepts what has the value the data path always has.
-func (r *replay) setting(s []string) error {
-	defaults := map[string]string{"net.ipv4.vs.conn_reuse_mode": "1", "net.ipv4.vs.expire_nodest_conn": "0"}
-	if defaults[s[0]] != s[1] {
-		return fmt.Errorf("setting %s is not in the data path", s)
-	}
-	return nil
 }
 
 func (r *replay) packet(step conformance.Step, recorded conformance.Packet) error {

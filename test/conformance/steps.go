@@ -17,6 +17,8 @@ type Frame struct {
 	Side string `json:"side"`
 	Hex  string `json:"frame"`
 	Vary []int  `json:"vary"` // offsets of words that need not agree
+	// Verified: the receiving device vouched for the checksum.
+	Verified bool `json:"verified"`
 }
 
 // Differs says where a frame differs from the recorded one, "" if it does not.
@@ -68,7 +70,15 @@ type Setting struct {
 	Sleep  float64  `json:"sleep"` // seconds
 	Sysctl []string `json:"sysctl"`
 	IP     []string `json:"ip"`
-	Mark   any      `json:"mark"`
+	Mark   *Mark    `json:"mark"`
+}
+
+// Mark gives packets a firewall mark.
+type Mark struct {
+	Dst   string `json:"dst"` // prefix
+	Mark  uint32 `json:"mark"`
+	Proto string `json:"proto"` // "" any
+	Dport uint16 `json:"dport"` // 0 any
 }
 
 // Read reads a step that is no command.

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* A packet of a connection goes its way: next hop, state, counters, translation. */
+#pragma once
+
+#include "fwd/direct.h"
+#include "fwd/nat.h"
+#include "fwd/tunnel.h"
+#include "leave.h"
+#include "nexthop.h"
+#include "state.h"
+#include "stats.h"
+
+static __always_inline int hop_send(CTX *ctx, const struct hop *hop)
+{
+	const __u32 *macs = (const __u32 *)hop->via->dmac; /* both addresses, by words */
+	__u32 *frame = ctx_header(ctx, 0, sizeof(struct ethhdr));
+
+	if (!frame)
+		return -REASON_REWRITE_FAILED;
+	for (int i = 0; i < 3; i++)
+		frame[i] = macs[i];
+	return 0;
+}
+
+/* How a masqueraded packet is translated. */
+static __always_inline void translation_of(const struct conn_ref *ref, bool reply,
+					   struct translation *t, const __u8 family)
+{
+	struct conn *c = ref->conn;
+	struct dst *d = ref->dst;
+
+	t->source = reply;
+	t->hop = !(d->flags & DST_LOCAL);
+	t->port = reply || !d->port ? c->vport : d->port;
+	if (family == FAMILY_V6)
+		t->addr = reply ? ref->ends->vaddr : d->addr;
+	else
+		t->addr.w[0] = reply ? c->vaddr : d->addr.w[0];
+}
+
+/* Makes of the packet what its method sends. False: it could not be written. */
+static __always_inline bool packet_rewrite(CTX *ctx, const struct pkt *p,
+					   const struct conn_ref *ref, bool reply,
+					   const __u8 family)
+{
+	struct translation t;
+
+	switch (life_method(ref->life)) {
+	case METHOD_MASQ:
+		translation_of(ref, reply, &t, family);
+		return nat_translate(ctx, p, &t, family);
+	case METHOD_ROUTE:
+		return ttl_decrement(ctx, family);
+	case METHOD_TUNNEL:
+		return tunnel_wrap(ctx, p, ref->conn->dst,
+				   *conn_key(ref->conn) * 0x9e3779b97f4a7c15 >> 32);
+	case METHOD_LOCAL:
+		return true;
+	}
+	return false;
+}
+
+/* How much larger the packet becomes. */
+static __always_inline __u32 method_overhead(const struct conn_ref *ref)
+{
+	return life_method(ref->life) == METHOD_TUNNEL ? tunnel_overhead(ref->dst) : 0;
+}
+
+/* Finds the way of a packet: 0, REASON_SLOW_PATH, LEAVE or a reason. */
+static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *ref, bool reply,
+				    __u32 now, struct hop *hop, const __u8 family)
+{
+	__u32 mtu = reply ? 0 : ref->dst->mtu;
+	int rc;
+
+	if (w->pkt.ttl <= 1)
+		return reply ? LEAVE : -REASON_TTL_EXCEEDED; /* the kernel says so */
+	rc = reply ? hop_reply(ctx, w, ref, now, hop, family)
+		   : hop_forward(ctx, w, ref->dst, now, hop, family);
+	if (rc)
+		return reply && rc != -REASON_FORWARDING_DISABLED ? LEAVE : rc;
+	if (hop_too_big(ctx, hop, w->pkt.len + method_overhead(ref), &mtu)) {
+		if (reply && w->pkt.whole)
+			return LEAVE; /* likewise */
+		w->pkt.mtu = mtu - method_overhead(ref);
+		return -REASON_TOO_BIG;
+	}
+	return ctx_can_reach(ctx, hop) ? 0 : REASON_SLOW_PATH;
+}
+
+/* Steps, counts, rewrites and sends a packet of a connection. What goes to the host
+ * itself, or comes from it, is only rewritten: the host knows its way. */
+static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_ref *ref,
+					bool reply, __u32 now, const struct settings *set,
+					int *verdict, const __u8 family)
+{
+	bool here = ref->dst->flags & DST_LOCAL;
+	struct pkt *p = &w->pkt;
+	struct hop hop = {};
+	int rc;
+
+	if (!reply && !(ref->dst->flags & DST_AVAILABLE))
+		return -REASON_DESTINATION_GONE;
+	if (!here) {
+		rc = hop_find(ctx, w, ref, reply, now, &hop, family);
+		if (rc)
+			return rc;
+	}
+	if (!p->quote && !p->bare)
+		conn_step(ref, p, reply, now, set);
+	if (!p->quote || !reply)
+		stats_packet(ref->conn->dst, reply, p->len);
+	if (!packet_rewrite(ctx, p, ref, reply, family))
+		return -REASON_REWRITE_FAILED;
+	if (here)
+		return LEAVE;
+	if (hop.via) {
+		rc = hop_send(ctx, &hop);
+		if (rc)
+			return rc;
+	}
+	*verdict = ctx_send(ctx, &hop, &w->route);
+	return 0;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* What a CPU knows of the packet at hand. It lies in a map, as the stack of a BPF
+ * program is small; packets do not interrupt each other. */
+#pragma once
+
+#include "base.h"
+
+struct pkt {
+	union addr saddr, daddr;
+	__u32 len; /* of the IP packet, bytes */
+	__u32 id;  /* of fragments, network order */
+	__u32 mark;
+	__u16 sport, dport;
+	__u16 l4;    /* offset of the transport header */
+	__u16 quote; /* of an ICMP error: offset of the packet it quotes, else 0 */
+	__u16 mtu;   /* what it was too big for */
+	__u8 family;
+	__u8 proto;
+	__u8 ttl;
+	__u8 flags;    /* of TCP; of SCTP the type of the first chunk */
+	bool fragment; /* the first or a later one */
+	bool later;    /* a fragment behind the first */
+	bool bare;     /* without a transport header of ours: later, or AH or ESP */
+	bool whole;    /* must not be cut: DF */
+};
+
+/* A question to the routing table, and its answer. */
+struct route {
+	union addr src, dst;
+	union addr gateway;
+	__u32 ifindex;
+	__u32 index;	/* + 1 of the next hop to remember, 0 none: not resolved */
+	__u8 family;	/* of src and dst */
+	__u8 gw_family; /* of gateway */
+};
+
+struct work {
+	struct pkt pkt;
+	struct route route;
+	struct bpf_fib_lookup fib;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct work);
+} works SEC(".maps");
+
+static __always_inline struct work *work_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&works, &zero);
+}
