@@ -22,7 +22,7 @@ var layouts = []struct {
 
 func TestEveryMethodCarriesInEveryLayout(t *testing.T) {
 	for i, layout := range layouts {
-		for _, method := range methods() {
+		for _, method := range lab.Methods {
 			t.Run(layout.name+", "+string(method), func(t *testing.T) {
 				t.Parallel()
 				spec := layout.spec
@@ -30,8 +30,7 @@ func TestEveryMethodCarriesInEveryLayout(t *testing.T) {
 				l := cluster.Up(t, spec)
 				for i, r := range rows(method) {
 					t.Run(r.name, func(t *testing.T) {
-						cluster.On(t, l, lab.Director, "ipvsadm -C")
-						cluster.On(t, l, lab.Director, r.rules(l, "t")+r.rules(l, "u"))
+						r.prepare(t, l)
 						c := &client{lab: l, to: netip.AddrPortFrom(lab.VIP(r.vip), lab.EchoPort)}
 						c.port.Store(uint32(10_000 + i*1000))
 						send(t, c, r, layout.name)

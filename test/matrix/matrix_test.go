@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
 
 func TestEveryWayToAServerCarriesEverything(t *testing.T) {
-	for _, method := range methods() {
+	for _, method := range lab.Methods {
 		for _, door := range []string{"tc", "xdp"} {
 			t.Run(string(method)+" by "+door, func(t *testing.T) {
 				t.Parallel()
@@ -39,8 +39,7 @@ const (
 
 // carry sends everything one way to a server, from source ports above first.
 func carry(t *testing.T, l *lab.Lab, r row, first int) {
-	cluster.On(t, l, lab.Director, "ipvsadm -C")
-	cluster.On(t, l, lab.Director, r.rules(l, "t")+r.rules(l, "u"))
+	r.prepare(t, l)
 	c := &client{lab: l, to: netip.AddrPortFrom(lab.VIP(r.vip), lab.EchoPort)}
 	c.port.Store(uint32(first))
 	left := leftByXDP(t, l)
