@@ -76,6 +76,8 @@ func (r row) prepare(t *testing.T, l *lab.Lab) {
 				lab.VIP(ipvs.IPv4), lab.VIP(ipvs.IPv6), r.setup))
 		}
 	}
+	// What the client has learnt of the path by another way to the servers.
+	cluster.On(t, l, lab.ClientNode(1), "ip route flush cache\nip -6 route flush cache")
 	cluster.On(t, l, lab.Director, "ipvsadm -C")
 	cluster.On(t, l, lab.Director, r.rules(l, "t")+r.rules(l, "u"))
 }
@@ -100,6 +102,15 @@ func (r row) servers(l *lab.Lab) []netip.Addr {
 		all = append(all, lab.ServerAddr(i+1, r.server))
 	}
 	return all
+}
+
+// leaves is how many packets XDP may leave to tc: those it knows no next hop of
+// yet, and, where datagrams are too large for a tunnel, their fragments.
+func (r row) leaves() int {
+	if r.method == lab.Tunnel {
+		return 6000
+	}
+	return 500
 }
 
 // answerers are the nodes that are to answer in the row.
