@@ -152,10 +152,22 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("forwarding method %q: want nat, dr, tunnel or local", s.Method)
 	case !slices.Contains([]Families{Only4, Only6, Both}, s.Families):
 		return fmt.Errorf("family %q: want 4, 6 or both", s.Families)
+	}
+	return errors.Join(s.validTunnel(), s.validArms(), s.validLoss(), s.validMTU("MTU", s.MTU), s.validMTU("MTU of the servers' link", s.InsideMTU))
+}
+
+func (s Spec) validTunnel() error {
+	switch {
 	case s.Tunnel != "" && !slices.Contains(Encapsulations, s.Tunnel):
 		return fmt.Errorf("tunnel %q: want ipip, gue or gre", s.Tunnel)
 	case s.Tunnel != "" && s.Method != Tunnel:
 		return fmt.Errorf("tunnel %s with method %s: a tunnel is for method tunnel", s.Tunnel, s.Method)
+	}
+	return nil
+}
+
+func (s Spec) validArms() error {
+	switch {
 	case s.Arms != 1 && s.Arms != 2:
 		return fmt.Errorf("%d arms: want 1 or 2 interfaces of the director", s.Arms)
 	case s.Gateways != 1 && s.Gateways != 2:
@@ -163,7 +175,7 @@ func (s Spec) Validate() error {
 	case s.Gateways == 2 && s.Arms == 1:
 		return errors.New("2 gateways and 1 arm: the second gateway is on the director's outer link, which takes 2 arms")
 	}
-	return errors.Join(s.validLoss(), s.validMTU("MTU", s.MTU), s.validMTU("MTU of the servers' link", s.InsideMTU))
+	return nil
 }
 
 func (s Spec) validLoss() error {
