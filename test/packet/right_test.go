@@ -199,9 +199,10 @@ func header(ip []byte, at int, mark func(from, to int)) {
 	if len(p) < 20 || p[0]>>4 == 6 && len(p) < 40 {
 		return
 	}
-	proto, l4, first := p[9], 4*int(p[0]&15), true
+	proto, l4 := p[9], 4*int(p[0]&15)
 	if p[0]>>4 == 6 {
 		mark(at+8, at+40)
+		var first bool
 		if proto, l4, first = behind(p); !first {
 			return
 		}
