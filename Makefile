@@ -23,7 +23,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-generate build generate check-generated lint test test-kernels bench demo fuzz mutate man packages clean root
+.PHONY: help deps deps-generate build generate check-generated lint test test-kernels bench demo model mutate fuzz man packages clean root
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ demo: root deps build ## show a load balancer at work, from nothing, in two minu
 
 mutate: root ## run 10 million mutated packets through both doors (root); MUTANTS=N for others
 	EVS_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 2h -v -run TestMutatedPackets ./test/packet
+
+model: root deps ## compare the data path with the model over a million random steps (root)
+	EVS_MODEL_STEPS=1000000 $(GO) test -count=1 -timeout 2h -v ./test/model
 
 fuzz: ## run each fuzz target for FUZZTIME (20s)
 	@scripts/fuzz.sh $(FUZZTIME)

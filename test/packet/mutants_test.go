@@ -39,10 +39,22 @@ var families = [][4]string{
 	{"[2001:db8:2::81]", "[2001:db8:3::1]", "[2001:db8:1::10]", "[2001:db8:3::20]"},
 }
 
+// transports are the options that begin the services of mutants.
+var transports = []string{"-t", "-u", "--sctp-service"}
+
+// dismiss removes the servers of one way, whose connections stay.
+func dismiss(t *testing.T, b *bed.Bed) {
+	for _, f := range families {
+		for _, protocol := range transports {
+			command(t, b, fmt.Sprintf("-d %s %s:81 -r %s:81", protocol, f[0], f[1]))
+		}
+	}
+}
+
 // serve makes the services of the mutants.
 func serve(t *testing.T, b *bed.Bed) {
 	for i, f := range families {
-		for _, protocol := range []string{"-t", "-u", "--sctp-service"} {
+		for _, protocol := range transports {
 			for _, w := range ways {
 				server, port := f[1], w.port
 				if w.other {

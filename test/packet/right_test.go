@@ -31,8 +31,8 @@ func (m *mutation) sent(in, out []byte) (answered bool, why string) {
 	if padding := in[ethLen+len(a):]; len(in) == len(out) && len(a) == len(b) && !bytes.Equal(padding, out[ethLen+len(b):]) {
 		return false, "what is behind the packet was changed"
 	}
-	from, to := ends(a)
-	outFrom, outTo := ends(b)
+	from, to := endpoints(a)
+	outFrom, outTo := endpoints(b)
 	switch {
 	case outTo == from && isError(b) && same(a, b) != "": // or it sent one to itself
 		return true, rightError(a, b)
@@ -81,7 +81,7 @@ func whole4or6(ip []byte) []byte {
 	return nil
 }
 
-func ends(ip []byte) (src, dst netip.Addr) {
+func endpoints(ip []byte) (src, dst netip.Addr) {
 	if ip[0]>>4 == 6 {
 		return netip.AddrFrom16([16]byte(ip[8:])), netip.AddrFrom16([16]byte(ip[24:]))
 	}
