@@ -115,6 +115,10 @@ func (f Facts) Misplaced(vip netip.Addr) (problem, remedy string) {
 	return "", ""
 }
 
+// Silent tells whether a link cannot ask for addresses through an interface of
+// that type.
+func Silent(linkType string) bool { return silent[linkType] }
+
 // silent are the types of interface that a link cannot ask through.
 var silent = map[string]bool{"dummy": true, "ipip": true, "sit": true, "ip6tnl": true, "gre": true, "ip6gre": true}
 

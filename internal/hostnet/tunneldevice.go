@@ -18,7 +18,7 @@ import (
 // devicePrefix begins the names of tunnel ends that setup makes.
 const devicePrefix = "evs"
 
-// deviceTypes say which type of device takes packets of one family out of
+// deviceType says which type of device takes packets of one family out of
 // packets of another, for each kind of tunnel. GUE ends at a UDP port; what is in
 // it goes on as if it had come by itself.
 func deviceType(kind string, outer, inner netip.Addr) string {
@@ -34,6 +34,20 @@ func deviceType(kind string, outer, inner netip.Addr) string {
 	}
 	return "ipip"
 }
+
+// TakesOut tells whether a device of some type takes packets for a VIP out of a
+// kind of tunnel, over whichever family.
+func TakesOut(linkType, kind string, vip netip.Addr) bool {
+	for _, outer := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+		if linkType == deviceType(kind, outer, vip) {
+			return true
+		}
+	}
+	return false
+}
+
+// ReadFou lists the UDP ports that the kernel takes GUE out of.
+func ReadFou() []Change { return readFou() }
 
 // modules are the kernel's modules behind the types of device.
 var modules = map[string]string{
