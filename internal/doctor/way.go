@@ -28,8 +28,9 @@ func (f ServerFacts) arrivals() (ifaces []string, known bool) {
 }
 
 // reversePath finds where a client's packet comes in by one interface, and the
-// way to the client leads out by another: strict means that they are the same.
-// Where it is not known which they come in by, packets dropped already tell.
+// way to the client leads out by another: strict means that they are the same,
+// and loose still drops what comes in by an interface without an address. Where
+// it is not known which they come in by, packets dropped already tell.
 func reversePath(f ServerFacts) (found []Finding) {
 	vip := slices.IndexFunc(f.VIPs, netip.Addr.Is4)
 	if vip < 0 || !f.answersItself() {
@@ -44,14 +45,32 @@ func reversePath(f ServerFacts) (found []Finding) {
 	}
 	for _, name := range arrivals {
 		link, _ := f.Link(name)
-		tunnelEnd := hostnet.Silent(link.Type)
-		if f.effective(name, "rp_filter") != "1" || back.Unreachable != "" || back.Local || back.Iface == name || !known && !tunnelEnd && f.Dropped == 0 {
+		cure, problem := f.reversePathOf(link, f.VIPs[vip])
+		if problem == "" || back.Unreachable != "" || back.Local || back.Iface == name || !known && !hostnet.Silent(link.Type) && f.Dropped == 0 {
 			continue
 		}
-		found = append(found, one(name, "sysctl -w "+hostnet.InterfaceKey("ipv4", name, "rp_filter")+"=2",
-			"the reverse-path check is strict there, and the way to clients leads by %s: packets from clients are dropped (%d so far in this namespace)", back.Iface, f.Dropped)...)
+		found = append(found, one(name, cure, "the reverse-path check %s, and the way to clients leads by %s: their packets are dropped (%d so far in this namespace)", problem, back.Iface, f.Dropped)...)
 	}
 	return found
+}
+
+// reversePathOf judges the check on packets that come in by a link and whose way
+// back is another.
+func (f ServerFacts) reversePathOf(link hostnet.Link, vip netip.Addr) (cure, problem string) {
+	key := hostnet.InterfaceKey("ipv4", link.Name, "rp_filter")
+	has4 := slices.ContainsFunc(link.Addresses, func(p netip.Prefix) bool { return p.Addr().Is4() })
+	value := f.effective(link.Name, "rp_filter")
+	switch {
+	case value == "1" && has4:
+		return "sysctl -w " + key + "=2", "is strict there"
+	case value == "1" || value == "2" && !has4:
+		problem = "drops what comes in by an interface without an IPv4 address"
+		if hostnet.Silent(link.Type) {
+			return fmt.Sprintf("ip address add %s dev %s && sysctl -w %s=2", hostPrefix(vip), link.Name, key), problem
+		}
+		return fmt.Sprintf("sysctl -w %s=0 %s=0", hostnet.InterfaceKey("ipv4", "all", "rp_filter"), key), problem
+	}
+	return "", ""
 }
 
 func wayBack(f ServerFacts) []Finding {

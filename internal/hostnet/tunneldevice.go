@@ -89,6 +89,12 @@ func (s RealServerSpec) devices(want *Want, have Facts) {
 		want.Made = append(want.Made, s.fouPorts()...)
 	}
 	want.Up = append(want.Up, names...)
+	// Even the loose check drops what comes in by a device without an address.
+	if i := slices.IndexFunc(s.VIPs, netip.Addr.Is4); i >= 0 {
+		for _, name := range names {
+			want.Addresses = append(want.Addresses, InterfaceAddress{Iface: name, Prefix: netip.PrefixFrom(s.VIPs[i], 32)})
+		}
+	}
 	relaxDevices(want, have.Sysctl, names)
 }
 
@@ -208,21 +214,37 @@ func isFou(c Change) bool { return c.Kind == FouPort }
 
 func applyFou(c Change) error {
 	value := c.New + c.Old // one of them is empty
-	port, err := strconv.Atoi(c.Name)
+	port, err := strconv.ParseUint(c.Name, 10, 16)
 	if err != nil {
 		return err
 	}
-	fou := netlink.Fou{Port: port, Family: unix.AF_INET, EncapType: netlink.FOU_ENCAP_GUE}
+	family := unix.AF_INET
 	if strings.HasPrefix(value, "-6 ") {
-		fou.Family = unix.AF_INET6
+		family = unix.AF_INET6
 	}
 	if c.New == "" {
-		return netlink.FouDel(fou)
+		return netlink.FouDel(netlink.Fou{Port: int(port), Family: family})
 	}
-	err = netlink.FouAdd(fou)
+	err = addFou(uint16(port), family)
 	if errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("this kernel takes nothing out of UDP: load its modules (modprobe -a fou fou6), or use EVS's own decapsulator: --decap evs")
 	}
+	return err
+}
+
+// addFou asks the kernel to take packets out of GUE at a port. netlink.FouAdd
+// also names a protocol, of number 0, which the kernel refuses.
+func addFou(port uint16, family int) error {
+	id, err := netlink.FouFamilyId()
+	if err != nil {
+		return err
+	}
+	request := nl.NewNetlinkRequest(id, unix.NLM_F_ACK)
+	request.AddData(&nl.Genlmsg{Command: netlink.FOU_CMD_ADD, Version: 1})
+	request.AddData(nl.NewRtAttr(netlink.FOU_ATTR_PORT, []byte{byte(port >> 8), byte(port)}))
+	request.AddData(nl.NewRtAttr(netlink.FOU_ATTR_AF, []byte{byte(family)}))
+	request.AddData(nl.NewRtAttr(netlink.FOU_ATTR_TYPE, []byte{netlink.FOU_ENCAP_GUE}))
+	_, err = request.Execute(unix.NETLINK_GENERIC, 0)
 	return err
 }
 
