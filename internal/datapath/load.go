@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
+	"time"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -335,10 +336,20 @@ func startTimer(dir string) error {
 		return fmt.Errorf("timer: %w", err)
 	}
 	defer start.Close()
-	if code, _, err := start.Test(make([]byte, 64)); err != nil || code != 0 {
-		return fmt.Errorf("timer did not start: code %d: %w", code, err)
+	// The kernel allocates the timer without waiting for memory, and so may
+	// fail once where the next attempt succeeds.
+	const attempts, pause = 20, 5 * time.Millisecond
+	for range attempts {
+		code, _, err := start.Test(make([]byte, 64))
+		switch {
+		case err != nil:
+			return fmt.Errorf("timer did not start: %w", err)
+		case code == 0:
+			return nil
+		}
+		time.Sleep(pause)
 	}
-	return nil
+	return errors.New("timer did not start: the kernel had no memory for it; try again")
 }
 
 // create makes this namespace's table unless it is there. The caller holds the
