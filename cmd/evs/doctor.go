@@ -145,7 +145,7 @@ The checks are:
 	f.StringVar(&s.Method, "method", "dr", "dr, tunnel or nat")
 	f.StringVar(&s.Tunnel, "tun-type", "ipip", "of tunnels: ipip, gue or gre")
 	f.Uint16Var(&s.Port, "tun-port", realserver.DefaultPort, "UDP `PORT` of GUE")
-	f.StringSliceVar(&s.RealServerSpec.Interfaces, "interface", nil, "`INTERFACE` that the director's packets come in by")
+	f.StringSliceVar(&s.Interfaces, "interface", nil, "`INTERFACE` that the director's packets come in by")
 	f.StringVar(&director, "director", "", "`ADDRESS` of the director towards its servers")
 	f.StringVar(&client, "client", "", "`ADDRESS` of a client, to judge the way back to it")
 	f.StringSliceVar(&ports, "port", nil, "`PORT` of a virtual service that the server serves: 80, or udp/53")
@@ -172,7 +172,7 @@ func checkServer(cmd *cobra.Command, output string, s doctor.Server) error {
 		s.VIPs = spec.VIPs
 	}
 	if ok && !changed("interface") {
-		s.RealServerSpec.Interfaces = spec.Interfaces
+		s.Interfaces = spec.Interfaces
 	}
 	if s.Method != "tunnel" {
 		s.Tunnel, s.Port = "", 0

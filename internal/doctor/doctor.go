@@ -60,8 +60,10 @@ func about[F any](table []check[F]) string {
 	return b.String()
 }
 
-// ServerChecks and DirectorChecks list the checks there are, one a line.
-func ServerChecks() string   { return about(serverChecks) }
+// ServerChecks lists the checks of a real server, one a line.
+func ServerChecks() string { return about(serverChecks) }
+
+// DirectorChecks lists those of a director.
 func DirectorChecks() string { return about(directorChecks) }
 
 // Print writes a diagnosis for people.
@@ -80,13 +82,6 @@ func (d Diagnosis) Print(w io.Writer) {
 // one is a finding by itself.
 func one(subject any, cure, problem string, args ...any) []Finding {
 	return []Finding{{Subject: fmt.Sprint(subject), Problem: fmt.Sprintf(problem, args...), Cure: cure}}
-}
-
-func familyOf(a netip.Addr) string {
-	if a.Is6() {
-		return "IPv6"
-	}
-	return "IPv4"
 }
 
 // ip is the ip command for addresses like a.

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"runtime"
 
@@ -41,7 +40,7 @@ func LookAtServer(s Server, services Services) (f ServerFacts, err error) {
 	if f.Facts, err = hostnet.Read(); err != nil {
 		return f, err
 	}
-	if _, err := f.Facts.Interfaces(s.Interfaces); err != nil {
+	if _, err := f.Interfaces(s.Interfaces); err != nil {
 		return f, err
 	}
 	for _, service := range services {
@@ -104,8 +103,5 @@ func (s Server) CheckServer() error {
 		}
 		return nil
 	}
-	if err := s.RealServerSpec.Check(); err != nil {
-		return fmt.Errorf("%w", err)
-	}
-	return nil
+	return s.Check()
 }

@@ -73,7 +73,7 @@ func (f ServerFacts) decapFault(vip netip.Addr) string {
 }
 
 func (f ServerFacts) hasOneOf(addrs []netip.Addr) bool {
-	there := f.Facts.Locals(f.VIPs)
+	there := f.Locals(f.VIPs)
 	return slices.ContainsFunc(addrs, func(a netip.Addr) bool { return slices.Contains(there, a) })
 }
 

@@ -37,21 +37,32 @@ func reversePath(f ServerFacts) (found []Finding) {
 		return nil
 	}
 	back := f.Back[f.VIPs[vip]]
-	arrivals, known := f.arrivals()
-	for _, l := range f.Links {
-		if l.Up && f.Method == "tunnel" && hostnet.Silent(l.Type) && l.Type != "dummy" {
-			arrivals = append(arrivals, l.Name)
-		}
+	if back.Unreachable != "" || back.Local {
+		return nil
 	}
-	for _, name := range arrivals {
+	arrivals, known := f.arrivals()
+	if !known && f.Dropped == 0 {
+		arrivals = nil
+	}
+	for _, name := range append(arrivals, f.tunnelDevices()...) {
 		link, _ := f.Link(name)
 		cure, problem := f.reversePathOf(link, f.VIPs[vip])
-		if problem == "" || back.Unreachable != "" || back.Local || back.Iface == name || !known && !hostnet.Silent(link.Type) && f.Dropped == 0 {
+		if problem == "" || back.Iface == name {
 			continue
 		}
 		found = append(found, one(name, cure, "the reverse-path check %s, and the way to clients leads by %s: their packets are dropped (%d so far in this namespace)", problem, back.Iface, f.Dropped)...)
 	}
 	return found
+}
+
+// tunnelDevices are the kernel's, where packets come out of tunnels.
+func (f ServerFacts) tunnelDevices() (names []string) {
+	for _, l := range f.Links {
+		if l.Up && f.Method == "tunnel" && hostnet.Silent(l.Type) && l.Type != "dummy" {
+			names = append(names, l.Name)
+		}
+	}
+	return names
 }
 
 // reversePathOf judges the check on packets that come in by a link and whose way
@@ -183,7 +194,7 @@ func (f ServerFacts) served(l hostnet.Listener) bool {
 	case f.answersItself():
 		return slices.Contains(f.VIPs, a.Unmap())
 	}
-	return slices.Contains(f.Facts.Locals(f.VIPs), a.Unmap())
+	return slices.Contains(f.Locals(f.VIPs), a.Unmap())
 }
 
 func (f ServerFacts) rightAddress() string {

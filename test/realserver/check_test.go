@@ -157,13 +157,16 @@ func TestWhatCannotBeIsRefusedWithTheRemedy(t *testing.T) {
 	s.run(s.server, "ip address del 203.0.113.10/24 dev lo")
 }
 
-// state is what of the server setup may change. Routes of multicast come by
-// themselves some time after a link.
+// state is what of the server setup may change. Link-local addresses and routes
+// of multicast come by themselves some time after a link.
 func (s site) state() string {
 	s.t.Helper()
-	routes := strings.Split(s.run(s.server, "ip route show table all")+s.run(s.server, "ip -6 route show table all"), "\n")
-	routes = slices.DeleteFunc(routes, func(line string) bool { return strings.HasPrefix(line, "multicast") })
-	return s.run(s.server, "sysctl -a --pattern ^net\\.ipv[46]\\.conf") + s.run(s.server, "ip -o address") + strings.Join(routes, "\n")
+	all := s.run(s.server, "sysctl -a --pattern ^net\\.ipv[46]\\.conf") + s.run(s.server, "ip -o address") +
+		s.run(s.server, "ip route show table all") + s.run(s.server, "ip -6 route show table all")
+	lines := slices.DeleteFunc(strings.Split(all, "\n"), func(line string) bool {
+		return strings.HasPrefix(line, "multicast") || strings.Contains(line, "fe80:")
+	})
+	return strings.Join(lines, "\n")
 }
 
 // same compares the state with one before.

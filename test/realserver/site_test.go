@@ -97,10 +97,7 @@ func newSite(t *testing.T) site {
 		ip address add 2001:db8:3::1/64 dev d1 nodad
 		ip link set d0 up
 		ip link set d1 up`)
-	// without link-local addresses, which come some time after the link
 	s.run(s.server, `
-		ip link set eth0 addrgenmode none
-		ip link set eth1 addrgenmode none
 		ip address add 192.0.2.2/24 dev eth0
 		ip address add 198.51.100.131/25 dev eth1
 		ip address add 2001:db8:3::2/64 dev eth0 nodad

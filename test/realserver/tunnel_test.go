@@ -55,8 +55,13 @@ func (s site) transfer(vip string) {
 func TestTenMegabytesComeThroughEachTunnelWhole(t *testing.T) {
 	s := newSite(t)
 	go serveSums(s.listen(":8080"))
-	for _, families := range []struct{ name, vip, rip string }{{"IPv4 in IPv4", vip4, rip4}} {
-		for _, tunnel := range []string{"ipip", "gre", "gue --tunnel-port 6080"} {
+	for _, families := range []struct{ name, vip, rip string }{
+		{"IPv4 in IPv4", vip4, rip4}, {"IPv6 in IPv4", vip6, rip4}, {"IPv4 in IPv6", vip4, rip6}, {"IPv6 in IPv6", vip6, rip6},
+	} {
+		for _, tunnel := range []string{
+			"ipip", "gre", "gre --tunnel-checksum csum",
+			"gue --tunnel-port 6080", "gue --tunnel-port 6080 --tunnel-checksum csum", "gue --tunnel-port 6080 --tunnel-checksum remcsum",
+		} {
 			t.Run(families.name+", "+tunnel, func(t *testing.T) {
 				s := s
 				s.t = t
