@@ -44,7 +44,7 @@ func reversePath(f ServerFacts) (found []Finding) {
 	if !known && f.Dropped == 0 {
 		arrivals = nil
 	}
-	for _, name := range append(arrivals, f.tunnelDevices()...) {
+	for _, name := range slices.Concat(arrivals, f.tunnelDevices()) {
 		link, _ := f.Link(name)
 		cure, problem := f.reversePathOf(link, f.VIPs[vip])
 		if problem == "" || back.Iface == name {
