@@ -32,6 +32,18 @@ int evs_start(struct __sk_buff *skb)
 	return ticker_start();
 }
 
+/* Ends what has expired without waiting for the timer. */
+SEC("tc")
+int evs_sweep(struct __sk_buff *skb)
+{
+	struct sweep *s = sweep_get();
+
+	if (!s)
+		return 1;
+	conns_sweep(s, now_jiffies());
+	return 0;
+}
+
 /* Both clocks at one moment: from two readings the caller learns HZ, from one
  * what an expiry means. */
 SEC("tc")
@@ -47,17 +59,17 @@ int evs_clock(struct __sk_buff *skb)
 	return 0;
 }
 
-/* The mark that a packet would get. What rules look at in it stands behind an
+/* The mark that the rules would give a packet. Its struct pkt stands behind an
  * Ethernet header. */
 SEC("tc")
 int evs_mark(struct __sk_buff *skb)
 {
 	struct settings *set = settings_get();
-	struct mark_flow f;
+	struct work *w = work_get();
 
-	if (!set || bpf_skb_load_bytes(skb, sizeof(struct ethhdr), &f, sizeof(f)))
+	if (!set || !w || bpf_skb_load_bytes(skb, sizeof(struct ethhdr), &w->pkt, sizeof(w->pkt)))
 		return 0;
-	return mark_classify(set, &f);
+	return mark_classify(set, &w->pkt);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -3,7 +3,10 @@
  * stays wrong: the receiver shall notice, not we. */
 #pragma once
 
-#include "work.h"
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+
+#include "abi.h"
 
 static __always_inline __u16 csum_fold(__u32 sum)
 {
@@ -51,4 +54,12 @@ static __always_inline __u32 csum_diff_addr(const union addr *old, const union a
 		diff += csum_diff32(old->w[1], new->w[1]) + csum_diff32(old->w[2], new->w[2]) +
 			csum_diff32(old->w[3], new->w[3]);
 	return diff;
+}
+
+/* The sum of an address. */
+static __always_inline __u32 csum_addr(const union addr *a, const __u8 family)
+{
+	const union addr nothing = {};
+
+	return csum_diff_addr(&nothing, a, family);
 }

@@ -29,7 +29,8 @@ static __always_inline bool entry_usable(const struct entry *e)
 #include "sh.h"
 #include "mh.h"
 
-static __noinline int sched_pick(struct service *s, const struct view *v, const struct pkt *p)
+/* A function of its own for the verifier too, as it is called in a loop. */
+__noinline int sched_pick(struct service *s, const struct view *v, const struct pkt *p)
 {
 	if (!s || !v || !p || !v->count)
 		return -REASON_NO_DESTINATION;

@@ -33,14 +33,6 @@ const (
 	controlAttachModeMODE_OFF  controlAttachMode = 3
 )
 
-type controlBirthLock struct {
-	_    structs.HostLayout
-	Lock struct {
-		_   structs.HostLayout
-		Val uint32
-	}
-}
-
 type controlBucket4 struct {
 	_    structs.HostLayout
 	Slot [4]controlConn
@@ -206,44 +198,6 @@ type controlIfname struct {
 	Name [16]int8
 }
 
-type controlLocality struct {
-	_    structs.HostLayout
-	Used uint32
-	Dst  uint32
-}
-
-type controlLocalityKey struct {
-	_    structs.HostLayout
-	Era  uint64
-	Addr controlAddr
-}
-
-type controlLocalitySet struct {
-	_    structs.HostLayout
-	Lock struct {
-		_   structs.HostLayout
-		Val uint32
-	}
-	Is struct {
-		_       structs.HostLayout
-		Used    uint32
-		Changed uint32
-		Size    uint32
-		Dst     [64]uint32
-	}
-}
-
-type controlMarkFlow struct {
-	_      structs.HostLayout
-	Saddr  controlAddr
-	Daddr  controlAddr
-	Dport  uint16
-	Family uint8
-	Proto  uint8
-	Bare   uint8
-	Pad    [3]uint8
-}
-
 type controlMarkKey struct {
 	_          structs.HostLayout
 	Bits       uint32
@@ -289,6 +243,29 @@ type controlNexthop struct {
 	Ifindex uint32
 	Dmac    [6]uint8
 	Smac    [6]uint8
+}
+
+type controlPkt struct {
+	_        structs.HostLayout
+	Saddr    controlAddr
+	Daddr    controlAddr
+	Len      uint32
+	Id       uint32
+	Mark     uint32
+	Sport    uint16
+	Dport    uint16
+	L4       uint16
+	Quote    uint16
+	Mtu      uint16
+	Family   uint8
+	Proto    uint8
+	Ttl      uint8
+	Flags    uint8
+	Fragment bool
+	Later    bool
+	Bare     bool
+	Whole    bool
+	_        [2]byte
 }
 
 type controlPlaces uint32
@@ -362,6 +339,8 @@ type controlSettings struct {
 	DstUsed  uint32
 	Mode     uint32
 	Serial   uint64
+	Clock    uint32
+	Pad      uint32
 	UnitNext uint32
 	DstNext  uint32
 	Timeout  [32]uint32
@@ -474,14 +453,6 @@ const (
 	controlSysctlSYSCTL_COUNT                     controlSysctl = 30
 )
 
-type controlTicker struct {
-	_     structs.HostLayout
-	Timer struct {
-		_ structs.HostLayout
-		_ [16]byte
-	}
-}
-
 type controlUnit struct {
 	_       structs.HostLayout
 	Version controlVersion
@@ -529,10 +500,12 @@ const (
 	controlMapSweepMap      = "sweep_map"
 	controlMapTickers       = "tickers"
 	controlMapUnits         = "units"
+	controlMapWorks         = "works"
 	controlMapXdpPorts      = "xdp_ports"
 	controlProgEvsClock     = "evs_clock"
 	controlProgEvsMark      = "evs_mark"
 	controlProgEvsStart     = "evs_start"
+	controlProgEvsSweep     = "evs_sweep"
 	controlVarAbiEnums      = "abi_enums"
 	controlVarConfBuckets4  = "conf_buckets4"
 	controlVarConfBuckets6  = "conf_buckets6"
@@ -589,6 +562,7 @@ type controlProgramSpecs struct {
 	EvsClock *ebpf.ProgramSpec `ebpf:"evs_clock"`
 	EvsMark  *ebpf.ProgramSpec `ebpf:"evs_mark"`
 	EvsStart *ebpf.ProgramSpec `ebpf:"evs_start"`
+	EvsSweep *ebpf.ProgramSpec `ebpf:"evs_sweep"`
 }
 
 // controlMapSpecs contains maps before they are loaded into the kernel.
@@ -619,6 +593,7 @@ type controlMapSpecs struct {
 	SweepMap      *ebpf.MapSpec `ebpf:"sweep_map"`
 	Tickers       *ebpf.MapSpec `ebpf:"tickers"`
 	Units         *ebpf.MapSpec `ebpf:"units"`
+	Works         *ebpf.MapSpec `ebpf:"works"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
 
@@ -681,6 +656,7 @@ type controlMaps struct {
 	SweepMap      *ebpf.Map `ebpf:"sweep_map"`
 	Tickers       *ebpf.Map `ebpf:"tickers"`
 	Units         *ebpf.Map `ebpf:"units"`
+	Works         *ebpf.Map `ebpf:"works"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
 
@@ -710,6 +686,7 @@ func (m *controlMaps) Close() error {
 		m.SweepMap,
 		m.Tickers,
 		m.Units,
+		m.Works,
 		m.XdpPorts,
 	)
 }
@@ -736,6 +713,7 @@ type controlPrograms struct {
 	EvsClock *ebpf.Program `ebpf:"evs_clock"`
 	EvsMark  *ebpf.Program `ebpf:"evs_mark"`
 	EvsStart *ebpf.Program `ebpf:"evs_start"`
+	EvsSweep *ebpf.Program `ebpf:"evs_sweep"`
 }
 
 func (p *controlPrograms) Close() error {
@@ -743,6 +721,7 @@ func (p *controlPrograms) Close() error {
 		p.EvsClock,
 		p.EvsMark,
 		p.EvsStart,
+		p.EvsSweep,
 	)
 }
 

@@ -19,6 +19,7 @@ const (
 	xdpMapAttachModes   = "attach_modes"
 	xdpMapBests         = "bests"
 	xdpMapBirthLocks    = "birth_locks"
+	xdpMapChunks        = "chunks"
 	xdpMapConns4        = "conns4"
 	xdpMapConns6        = "conns6"
 	xdpMapCountersMap   = "counters_map"
@@ -109,6 +110,7 @@ type xdpMapSpecs struct {
 	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
 	Bests         *ebpf.MapSpec `ebpf:"bests"`
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
+	Chunks        *ebpf.MapSpec `ebpf:"chunks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
@@ -175,6 +177,7 @@ type xdpMaps struct {
 	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
 	Bests         *ebpf.Map `ebpf:"bests"`
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
+	Chunks        *ebpf.Map `ebpf:"chunks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
@@ -208,6 +211,7 @@ func (m *xdpMaps) Close() error {
 		m.AttachModes,
 		m.Bests,
 		m.BirthLocks,
+		m.Chunks,
 		m.Conns4,
 		m.Conns6,
 		m.CountersMap,
