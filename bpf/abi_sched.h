@@ -38,6 +38,6 @@ enum places {
 	DH_PLACES = 256,
 	SH_PLACES = 256,
 	MH_PLACES = 4093,
+	PLACES_PER_UNIT = 16,
 	NO_PLACE = 0xffff,
 };
-#define PLACES_PER_UNIT 16

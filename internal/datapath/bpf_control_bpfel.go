@@ -271,10 +271,11 @@ type controlPkt struct {
 type controlPlaces uint32
 
 const (
-	controlPlacesDH_PLACES controlPlaces = 256
-	controlPlacesSH_PLACES controlPlaces = 256
-	controlPlacesMH_PLACES controlPlaces = 4093
-	controlPlacesNO_PLACE  controlPlaces = 65535
+	controlPlacesDH_PLACES       controlPlaces = 256
+	controlPlacesSH_PLACES       controlPlaces = 256
+	controlPlacesMH_PLACES       controlPlaces = 4093
+	controlPlacesPLACES_PER_UNIT controlPlaces = 16
+	controlPlacesNO_PLACE        controlPlaces = 65535
 )
 
 type controlReason uint32
