@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	tcMapAttachModes   = "attach_modes"
+	tcMapBests         = "bests"
 	tcMapBirthLocks    = "birth_locks"
 	tcMapChunks        = "chunks"
 	tcMapConns4        = "conns4"
@@ -32,6 +33,9 @@ const (
 	tcMapKeptFrames    = "kept_frames"
 	tcMapKeptRings     = "kept_rings"
 	tcMapLinkAddrs     = "link_addrs"
+	tcMapLocalities    = "localities"
+	tcMapLocalitySets  = "locality_sets"
+	tcMapLocalityWorks = "locality_works"
 	tcMapMarkPlaces    = "mark_places"
 	tcMapMarkRules     = "mark_rules"
 	tcMapMarkTrie      = "mark_trie"
@@ -44,7 +48,9 @@ const (
 	tcMapSettingsMap   = "settings_map"
 	tcMapStatsMap      = "stats_map"
 	tcMapSweepMap      = "sweep_map"
+	tcMapTwosMap       = "twos_map"
 	tcMapUnits         = "units"
+	tcMapViews         = "views"
 	tcMapWorks         = "works"
 	tcMapXdpPorts      = "xdp_ports"
 	tcProgEvsTc        = "evs_tc"
@@ -111,6 +117,7 @@ type tcProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type tcMapSpecs struct {
 	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
+	Bests         *ebpf.MapSpec `ebpf:"bests"`
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
 	Chunks        *ebpf.MapSpec `ebpf:"chunks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
@@ -126,6 +133,9 @@ type tcMapSpecs struct {
 	KeptFrames    *ebpf.MapSpec `ebpf:"kept_frames"`
 	KeptRings     *ebpf.MapSpec `ebpf:"kept_rings"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
+	Localities    *ebpf.MapSpec `ebpf:"localities"`
+	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
+	LocalityWorks *ebpf.MapSpec `ebpf:"locality_works"`
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
@@ -138,7 +148,9 @@ type tcMapSpecs struct {
 	SettingsMap   *ebpf.MapSpec `ebpf:"settings_map"`
 	StatsMap      *ebpf.MapSpec `ebpf:"stats_map"`
 	SweepMap      *ebpf.MapSpec `ebpf:"sweep_map"`
+	TwosMap       *ebpf.MapSpec `ebpf:"twos_map"`
 	Units         *ebpf.MapSpec `ebpf:"units"`
+	Views         *ebpf.MapSpec `ebpf:"views"`
 	Works         *ebpf.MapSpec `ebpf:"works"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
@@ -179,6 +191,7 @@ func (o *tcObjects) Close() error {
 // It can be passed to loadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tcMaps struct {
 	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
+	Bests         *ebpf.Map `ebpf:"bests"`
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
 	Chunks        *ebpf.Map `ebpf:"chunks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
@@ -194,6 +207,9 @@ type tcMaps struct {
 	KeptFrames    *ebpf.Map `ebpf:"kept_frames"`
 	KeptRings     *ebpf.Map `ebpf:"kept_rings"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
+	Localities    *ebpf.Map `ebpf:"localities"`
+	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
+	LocalityWorks *ebpf.Map `ebpf:"locality_works"`
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
@@ -206,7 +222,9 @@ type tcMaps struct {
 	SettingsMap   *ebpf.Map `ebpf:"settings_map"`
 	StatsMap      *ebpf.Map `ebpf:"stats_map"`
 	SweepMap      *ebpf.Map `ebpf:"sweep_map"`
+	TwosMap       *ebpf.Map `ebpf:"twos_map"`
 	Units         *ebpf.Map `ebpf:"units"`
+	Views         *ebpf.Map `ebpf:"views"`
 	Works         *ebpf.Map `ebpf:"works"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
@@ -214,6 +232,7 @@ type tcMaps struct {
 func (m *tcMaps) Close() error {
 	return _TcClose(
 		m.AttachModes,
+		m.Bests,
 		m.BirthLocks,
 		m.Chunks,
 		m.Conns4,
@@ -229,6 +248,9 @@ func (m *tcMaps) Close() error {
 		m.KeptFrames,
 		m.KeptRings,
 		m.LinkAddrs,
+		m.Localities,
+		m.LocalitySets,
+		m.LocalityWorks,
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,
@@ -241,7 +263,9 @@ func (m *tcMaps) Close() error {
 		m.SettingsMap,
 		m.StatsMap,
 		m.SweepMap,
+		m.TwosMap,
 		m.Units,
+		m.Views,
 		m.Works,
 		m.XdpPorts,
 	)
