@@ -29,12 +29,7 @@ struct kept {
 	__u8 frame[KEPT_BYTES];
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, KEPT_FRAMES);
-	__type(key, __u32);
-	__type(value, struct kept);
-} kept_frames SEC(".maps");
+MAPPED(kept_frames, struct kept, KEPT_FRAMES);
 
 struct kept_ring {
 	__u32 next;
