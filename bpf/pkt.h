@@ -75,7 +75,6 @@ static __always_inline bool pkt_parse_ip6(CTX *ctx, struct pkt *p)
 	p->fragment = false;
 	p->later = false;
 	p->whole = true; /* routers do not cut them */
-	p->options = false;
 	return true;
 }
 

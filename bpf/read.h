@@ -33,9 +33,9 @@ static __always_inline int packet_read(CTX *ctx, struct pkt *p, __u8 *interest,
 		ctx_count_left(REASON_MALFORMED);
 		return LEAVE;
 	}
-	if (p->options && CTX_IS_XDP)
+	if (family == FAMILY_V4 && p->options && CTX_IS_XDP)
 		return REASON_SLOW_PATH;
-	if (p->options && !options_read(ctx, false))
+	if (family == FAMILY_V4 && p->options && !options_read(ctx, false))
 		return LEAVE;
 	if (p->quote)
 		return family == FAMILY_V6 || quote_is_right(ctx, p) ? 0 : LEAVE;

@@ -52,9 +52,9 @@ static __always_inline bool ip_translate(CTX *ctx, const struct translation *t, 
 }
 
 /* Translates the address in the header that an ICMP error quotes: there it is the
- * other end. */
+ * other end. *diff becomes what that makes to a sum over the header. */
 static __always_inline bool quoted_ip_translate(CTX *ctx, const struct pkt *p,
-						const struct translation *t,
+						const struct translation *t, __u32 *diff,
 						const __u8 family)
 {
 	if (family == FAMILY_V6) {
@@ -64,6 +64,7 @@ static __always_inline bool quoted_ip_translate(CTX *ctx, const struct pkt *p,
 		if (!ip)
 			return false;
 		addr = (union addr *)(t->source ? &ip->daddr : &ip->saddr);
+		*diff = csum_diff_addr(addr, &t->addr, family);
 		*addr = t->addr;
 	} else {
 		struct iphdr *ip = ctx_header(ctx, p->quote, sizeof(*ip));
@@ -72,9 +73,10 @@ static __always_inline bool quoted_ip_translate(CTX *ctx, const struct pkt *p,
 		if (!ip)
 			return false;
 		word = t->source ? &ip->daddr : &ip->saddr;
-		/* its checksum makes up for the address in a sum over both */
+		/* its checksum makes up for the address */
 		ip->check = csum_apply(ip->check, csum_diff32(*word, t->addr.w[0]));
 		*word = t->addr.w[0];
+		*diff = 0;
 	}
 	return true;
 }
@@ -110,29 +112,33 @@ __noinline int quote_check_make(CTX *ctx, const struct pkt *p)
 
 /*
  * Translates what an ICMP error quotes. The quoted transport checksum stays: often
- * it is not all there.
+ * it is not all there. The sum of the whole, over IPv6, covers the addresses of the
+ * error itself too, whose change made outer_diff.
  */
 static __always_inline bool quote_translate(CTX *ctx, const struct pkt *p,
-					    const struct translation *t, const __u8 family)
+					    const struct translation *t, __u32 outer_diff,
+					    const __u8 family)
 {
 	struct icmphdr *icmp;
-	__u16 *port, old = t->port;
+	__u16 *port, old;
+	__u32 diff;
 
-	if (!quoted_ip_translate(ctx, p, t, family))
+	if (!quoted_ip_translate(ctx, p, t, &diff, family))
 		return false;
+	if (family == FAMILY_V6)
+		diff += outer_diff;
 	if (!p->bare) {
 		port = ctx_header(ctx, p->l4 + (t->source ? 2 : 0), sizeof(*port));
 		if (!port)
 			return false;
 		old = *port;
 		*port = t->port;
+		diff += csum_diff16(old, t->port);
 	}
-	if (family == FAMILY_V6)
-		return quote_check_make(ctx, p);
 	icmp = ctx_header(ctx, p->quote - sizeof(*icmp), sizeof(*icmp));
 	if (!icmp)
 		return false;
-	icmp->checksum = csum_apply(icmp->checksum, csum_diff16(old, t->port));
+	icmp->checksum = csum_apply(icmp->checksum, diff);
 	return true;
 }
 
@@ -164,7 +170,8 @@ static __always_inline bool nat_translate(CTX *ctx, const struct pkt *p,
 	if (!ip_translate(ctx, t, &diff, family))
 		return false;
 	if (p->quote)
-		return quote_translate(ctx, p, t, family);
+		return quote_translate(ctx, p, t, diff, family) &&
+		       (family == FAMILY_V4 || quote_check_make(ctx, p));
 	if (p->bare)
 		return true;
 	port = ctx_header(ctx, p->l4 + (t->source ? 0 : 2), sizeof(*port));
