@@ -26,11 +26,6 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	rc = packet_read(ctx, p, &interest, family);
 	if (rc)
 		return rc;
-	if (family == FAMILY_V4 && p->options) {
-		rc = ctx_options(ctx);
-		if (rc)
-			return rc;
-	}
 	rc = ports_read(ctx, p);
 	if (rc)
 		return rc;

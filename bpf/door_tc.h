@@ -11,7 +11,6 @@
 #include "kept.h"
 #include "leave.h"
 #include "nexthop.h"
-#include "options.h"
 
 static __always_inline bool ctx_can_reach(CTX *ctx, const struct hop *hop)
 {
@@ -120,42 +119,11 @@ static __always_inline int ctx_cut_first(CTX *ctx, __u32 mtu, int *verdict)
 	return 0;
 }
 
-/* Whether the checksum of an ICMP error is right. */
-static __always_inline bool quote_is_right(CTX *ctx, const struct pkt *p)
+/* A fragment that is the whole packet loses its header, but if it goes into a tunnel of
+ * IPv6, the outer packet becomes such a fragment: as in the kernel. */
+static __always_inline bool ctx_atomic(CTX *ctx, struct pkt *p, bool outer6)
 {
-	__u32 at = p->quote - sizeof(struct icmphdr);
-
-	return packet_sum(ctx, at, p->len + L3_OFFSET - at) == 0xffff;
-}
-
-/*
- * What the kernel looks at or changes in a few packets on their way: errors with a
- * wrong checksum are dropped, options filled in, and a fragment that is the whole
- * packet loses its header. addr is the director's; outer the family of the tunnel the
- * packet goes into, or 0: if that is IPv6, the outer packet becomes such a fragment.
- * 0 or a reason. A function of its own for the verifier's sake.
- */
-__noinline int packet_touch(CTX *ctx, struct pkt *p, __u32 addr, __u32 outer)
-{
-	if (!p)
-		return -REASON_REWRITE_FAILED;
-	if (p->family == FAMILY_V4 && p->quote && !quote_is_right(ctx, p))
-		return -REASON_MALFORMED;
-	if (p->options)
-		return options_pass(ctx, addr, true);
-	if (!p->atomic)
-		return 0;
-	if (outer == FAMILY_V6)
+	if (outer6)
 		p->cut = 0xffff;
-	return atomic_unwrap(ctx, p) ? 0 : -REASON_REWRITE_FAILED;
-}
-
-static __always_inline int ctx_options(CTX *ctx)
-{
-	return options_pass(ctx, 0, false);
-}
-
-static __always_inline int ctx_touch(CTX *ctx, struct pkt *p, __u32 addr, __u8 outer)
-{
-	return p->options || p->atomic || p->quote ? packet_touch(ctx, p, addr, outer) : 0;
+	return atomic_unwrap(ctx, p);
 }

@@ -33,14 +33,9 @@ static __always_inline int ctx_fragment(CTX *ctx, struct pkt *p)
 	return REASON_SLOW_PATH;
 }
 
-static __always_inline int ctx_options(CTX *ctx)
+static __always_inline bool ctx_atomic(CTX *ctx, struct pkt *p, bool outer6)
 {
-	return REASON_SLOW_PATH;
-}
-
-static __always_inline int ctx_touch(CTX *ctx, struct pkt *p, __u32 addr, __u8 outer)
-{
-	return 0;
+	return false;
 }
 
 static __always_inline bool ctx_cut(CTX *ctx, __u32 mtu, __u32 ifindex)

@@ -6,6 +6,7 @@
 #include "fwd/nat.h"
 #include "fwd/tunnel.h"
 #include "leave.h"
+#include "options.h"
 #include "state.h"
 #include "stats.h"
 #include "way.h"
@@ -119,15 +120,18 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 			return rc;
 		if (p->cut && !hop.via)
 			return ctx_cut_first(ctx, p->mtu, verdict);
-		rc = ctx_touch(ctx, p, family == FAMILY_V4 ? ref->conn->vaddr : 0,
-			       life_method(ref->life) == METHOD_TUNNEL ? ref->dst->family : 0);
-		if (rc)
-			return rc;
+		if (family == FAMILY_V6 && p->atomic &&
+		    !ctx_atomic(ctx, p, life_method(ref->life) == METHOD_TUNNEL &&
+						ref->dst->family == FAMILY_V6))
+			return -REASON_REWRITE_FAILED;
 	}
 	if (!p->quote && !p->bare && !p->born)
 		conn_step(ref, p, reply, now);
 	if (!p->quote || !reply)
 		packet_count(p, ref, reply, family);
+	if (family == FAMILY_V4 && !CTX_IS_XDP && p->options && !reply && !here &&
+	    !options_read(ctx, true))
+		return -REASON_REWRITE_FAILED;
 	if (!packet_rewrite(ctx, p, ref, reply, family))
 		return -REASON_REWRITE_FAILED;
 	if (here)

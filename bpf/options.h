@@ -1,162 +1,178 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * Options of IPv4, as a router treats them (RFC 791, RFC 1812 section 4.2.2.11). Who
- * asks for the route or the time gets the address by which the packet came to us, and
- * the time; who wants to say which way a packet goes is refused, as by Linux as it
- * comes; what else there is stays as it is. Only tc does this; XDP leaves such packets
- * to it.
+ * IP options (RFC 791, section 3.1). A request is for the host, which reads its
+ * options before anyone else has the packet: where it is asked to record itself, it
+ * is as the VIP; what it would refuse (a source route, a length that is wrong), is
+ * its own to refuse. Only tc does this; XDP leaves such packets to it.
  */
 #pragma once
 
-#include "sum.h"
+#include "csum.h"
+#include "pkt.h"
 
-#define OPTION_END 0
-#define OPTION_NOP 1
-#define OPTION_RECORD_ROUTE 7
-#define OPTION_TIMESTAMP 68
-#define OPTION_LOOSE_ROUTE 131
-#define OPTION_STRICT_ROUTE 137
-
-#define OPTIONS_MAX 40
-#define OPTIONS_OLD 64 /* where in the chunk a copy of the options lies */
-
-#define DAY_NS (86400ULL * 1000000000)
-
-/* TAI is UTC but for the seconds that were put in, of which a kernel knows only if
- * somebody told it (adjtimex). Since Linux 6.1. */
-static __u64 (*const ktime_get_tai_ns)(void) = (void *)208;
-
-/* Milliseconds since midnight. */
-static __always_inline __u32 option_time(void)
-{
-	return bpf_htonl((ktime_get_tai_ns() % DAY_NS) / 1000000);
-}
-
-struct options_walk {
-	__u32 at, end;
-	__u32 addr;
-	int reason;
+enum option {
+	OPTION_END = 0,
+	OPTION_NOTHING = 1,
+	OPTION_ROUTE = 7, /* record it */
+	OPTION_TIME = 68,
+	OPTION_LOOSE = 131, /* go by these */
+	OPTION_STRICT = 137,
 };
 
-static __always_inline struct chunk *options_chunk(void)
+/* What OPTION_TIME asks for. */
+enum option_time { TIME_ALONE = 0, TIME_AND_ADDRESS = 1, TIME_IF_ADDRESS = 3 };
+
+#define OPTIONS_SIZE 64 /* a power of two that holds the 40 bytes there can be */
+#define DAY_MS 86400000
+
+struct options {
+	__u8 byte[OPTIONS_SIZE];
+	__u32 at, size;
+	__u32 address;
+	bool wrong;
+};
+
+/* Not on the stack, which is small. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct options);
+} options SEC(".maps");
+
+static __always_inline struct options *options_get(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&chunks, &zero);
+	return bpf_map_lookup_elem(&options, &zero);
 }
 
-static __always_inline void option_put(struct chunk *c, __u32 at, __u32 word)
+static __always_inline __u8 *option_byte(struct options *o, __u32 at)
 {
+	at &= OPTIONS_SIZE - 1;
+	KEEP_VALUE(at);
+	return &o->byte[at & (OPTIONS_SIZE - 1)];
+}
+
+/* Writes four bytes where the option's pointer points, and moves that on. */
+static __always_inline void option_put(struct options *o, __u32 option, __u32 value)
+{
+	__u32 at = option + *option_byte(o, option + 2) - 1;
+
 	for (int i = 0; i < 4; i++)
-		c->bytes[(at + i) & 63] = word >> 8 * i;
+		*option_byte(o, at + i) = value >> 8 * i;
+	*option_byte(o, option + 2) += 4;
 }
 
-static __always_inline __u32 option_word(struct chunk *c, __u32 at)
+/* Whether n bytes are free behind the pointer, which counts from one. */
+static __always_inline bool option_free(struct options *o, __u32 option, __u8 n)
 {
-	__u32 word = 0;
-
-	for (int i = 0; i < 4; i++)
-		word |= (__u32)c->bytes[(at + i) & 63] << 8 * i;
-	return word;
+	return *option_byte(o, option + 2) + n - 1 <= *option_byte(o, option + 1);
 }
 
-/* An option of size bytes at at, whose third byte says which is the next free:
- * whether that is right. */
-static __always_inline bool record_route(struct chunk *c, __u32 at, __u32 size, __u32 addr)
+static __always_inline __u32 option_address(struct options *o, __u32 at)
 {
-	__u8 *next = &c->bytes[(at + 2) & 63];
-
-	if (size < 3 || *next < 4)
-		return false;
-	if (*next > size)
-		return true; /* full */
-	if (*next + 3 > size)
-		return false;
-	option_put(c, at + *next - 1, addr);
-	*next += 4;
-	return true;
+	return *option_byte(o, at) | *option_byte(o, at + 1) << 8 | *option_byte(o, at + 2) << 16 |
+	       (__u32)*option_byte(o, at + 3) << 24;
 }
 
-static __always_inline bool timestamp(struct chunk *c, __u32 at, __u32 size, __u32 addr)
+/* Records the time, in milliseconds since midnight. False: it is wrong. */
+static __always_inline bool option_time(struct options *o, __u32 option)
 {
-	__u8 *next = &c->bytes[(at + 2) & 63], *flags = &c->bytes[(at + 3) & 63];
-	__u32 place = at + *next - 1, kind = *flags & 15, need = kind ? 8 : 4;
+	__u32 now = bpf_htonl(bpf_ktime_get_tai_ns() / 1000000 % DAY_MS);
+	__u8 *flag = option_byte(o, option + 3), first = *option_byte(o, option + 2);
 
-	if (size < 4 || *next < 5)
+	if (first < 5 || (!option_free(o, option, 1) && *flag >> 4 == 15))
 		return false;
-	if (*next > size) { /* full: one more that found no room */
-		*flags += 16;
-		return *flags >= 16;
+	if (!option_free(o, option, 1)) {
+		*flag += 1 << 4; /* one that could not */
+		return true;
 	}
-	if (*next + need - 1 > size)
-		return false;
-	if (kind == 3 && option_word(c, place) != addr)
-		return true; /* another shall write there */
-	if (kind == 1)
-		option_put(c, place, addr);
-	option_put(c, place + need - 4, option_time());
-	*next += need;
+	switch (*flag & 15) {
+	case TIME_ALONE:
+		if (!option_free(o, option, 4))
+			return false;
+		option_put(o, option, now);
+		return true;
+	case TIME_IF_ADDRESS:
+		if (option_free(o, option, 8) && option_address(o, option + first - 1) != o->address)
+			return true;
+	case TIME_AND_ADDRESS:
+		if (!option_free(o, option, 8))
+			return false;
+		option_put(o, option, o->address);
+		option_put(o, option, now);
+	}
 	return true;
 }
 
-static long option_step(__u32 i, struct options_walk *w)
+static __always_inline bool option_route(struct options *o, __u32 option)
 {
-	struct chunk *c = options_chunk();
-	__u32 at = w->at & 63, size;
-	bool right = true;
-	__u8 kind;
+	if (*option_byte(o, option + 2) < 4)
+		return false;
+	if (!option_free(o, option, 1))
+		return true; /* full */
+	if (!option_free(o, option, 4))
+		return false;
+	option_put(o, option, o->address);
+	return true;
+}
 
-	if (!c || at >= w->end)
+static long option_next(__u32 i, void *unused)
+{
+	struct options *o = options_get();
+	__u8 kind, len;
+	__u32 at;
+
+	if (!o)
 		return 1;
-	kind = c->bytes[at];
-	if (kind == OPTION_END)
+	at = o->at;
+	kind = *option_byte(o, at);
+	len = *option_byte(o, at + 1);
+	if (at >= o->size || kind == OPTION_END)
 		return 1;
-	size = kind == OPTION_NOP ? 1 : c->bytes[at + 1];
-	if (!size || (kind != OPTION_NOP && size < 2) || at + size > w->end)
-		right = false;
-	else if (kind == OPTION_RECORD_ROUTE)
-		right = record_route(c, at, size, w->addr);
-	else if (kind == OPTION_TIMESTAMP)
-		right = timestamp(c, at, size, w->addr);
-	if (!right)
-		w->reason = -REASON_MALFORMED;
-	else if (kind == OPTION_LOOSE_ROUTE || kind == OPTION_STRICT_ROUTE)
-		w->reason = -REASON_SOURCE_ROUTE;
-	w->at = at + size;
-	return w->reason != 0;
+	if (kind == OPTION_NOTHING) {
+		o->at++;
+		return 0;
+	}
+	o->at += len;
+	o->wrong = len < 2 || o->at > o->size || kind == OPTION_LOOSE || kind == OPTION_STRICT ||
+		   (kind == OPTION_ROUTE && (len < 3 || !option_route(o, at))) ||
+		   (kind == OPTION_TIME && (len < 4 || !option_time(o, at)));
+	return o->wrong;
 }
 
 /*
- * Looks at the options, and if fill is set writes into them: 0, or the reason why the
- * packet is dropped. addr is the director's. A function of its own, as few packets
- * need it.
+ * Reads the options, and records what they ask for if it is to: 1, or 0 if they are
+ * the host's to refuse. A function of its own for the verifier's sake.
  */
-__noinline int options_pass(CTX *ctx, __u32 addr, __u32 fill)
+__noinline int options_read(CTX *ctx, bool record)
 {
 	struct iphdr *ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip));
-	struct options_walk w = {.addr = addr};
-	struct chunk *c = options_chunk();
-	__u32 size;
+	struct options *o = options_get();
+	__u32 size, before, after;
 
-	if (!ip || !c)
-		return -REASON_MALFORMED;
-	w.end = size = (ip->ihl & 15) * 4 - sizeof(*ip);
-	size--; /* 4 to OPTIONS_MAX, said so that the verifier sees it */
-	KEEP_VALUE(size);
-	size = (size & (OPTIONS_OLD - 1)) + 1;
-	if (bpf_skb_load_bytes(ctx, L3_OFFSET + sizeof(*ip), c->bytes, size) ||
-	    bpf_skb_load_bytes(ctx, L3_OFFSET + sizeof(*ip), &c->bytes[OPTIONS_OLD], size))
-		return -REASON_MALFORMED;
-	bpf_loop(OPTIONS_MAX, option_step, &w, 0);
-	if (w.reason || !fill)
-		return w.reason;
+	if (!o || !ip || ip->ihl <= 5)
+		return 1;
+	size = (ip->ihl - 5) * 4 - 1;
+	o->at = 0;
+	o->size = size + 1;
+	o->address = ip->daddr;
+	o->wrong = false;
+	KEEP_VALUE(size); /* 1 to OPTIONS_SIZE, said so that the verifier sees it */
+	size = (size & (OPTIONS_SIZE - 1)) + 1;
+	if (ctx_load(ctx, L3_OFFSET + sizeof(*ip), o->byte, size))
+		return 0;
+	before = bpf_csum_diff(NULL, 0, (__be32 *)o->byte, size, 0);
+	bpf_loop(40, option_next, NULL, 0);
+	if (o->wrong || !record)
+		return !o->wrong;
+	after = bpf_csum_diff(NULL, 0, (__be32 *)o->byte, size, 0);
+	if (ctx_store(ctx, L3_OFFSET + sizeof(*ip), o->byte, size))
+		return 0;
 	ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip));
 	if (!ip)
-		return -REASON_MALFORMED;
-	ip->check = csum_apply(ip->check,
-			       csum_fold(bpf_csum_diff((__be32 *)&c->bytes[OPTIONS_OLD], size,
-						       (__be32 *)c->bytes, size, 0)));
-	if (bpf_skb_store_bytes(ctx, L3_OFFSET + sizeof(*ip), c->bytes, size, 0))
-		return -REASON_MALFORMED;
-	return 0;
+		return 0;
+	ip->check = csum_apply(ip->check, csum_diff16(csum_fold(before), csum_fold(after)));
+	return 1;
 }

@@ -49,7 +49,6 @@ static __always_inline bool pkt_parse_ip4(CTX *ctx, struct pkt *p)
 	p->ttl = ip->ttl;
 	p->len = bpf_ntohs(ip->tot_len);
 	p->l4 = L3_OFFSET + ip->ihl * 4;
-	p->options = ip->ihl > 5;
 	p->id = ip->id;
 	p->fragment = ip->frag_off & bpf_htons(0x3fff);
 	p->later = ip->frag_off & bpf_htons(0x1fff);
@@ -57,6 +56,7 @@ static __always_inline bool pkt_parse_ip4(CTX *ctx, struct pkt *p)
 	p->place = bpf_ntohs(ip->frag_off) << 3;
 	p->body = p->l4;
 	p->whole = ip->frag_off & bpf_htons(0x4000);
+	p->options = ip->ihl > 5;
 	return true;
 }
 

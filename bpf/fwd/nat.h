@@ -76,24 +76,29 @@ static __always_inline bool quoted_ip_translate(CTX *ctx, const struct pkt *p,
 	return true;
 }
 
-/* Makes the checksum of an ICMPv6 error anew, as the kernel does: 1, or 0 on failure.
- * A function of its own, as few packets need it. */
-__noinline int quote_sum6(CTX *ctx, const struct pkt *p)
+/* Makes the checksum of a translated error over IPv6 anew, right or wrong as it was,
+ * as the kernel does: 1, or 0 if it could not be written. A function of its own for
+ * the stack's sake. */
+__noinline int quote_check_make(CTX *ctx, const struct pkt *p)
 {
-	__u32 at, len, sum;
 	struct icmphdr *icmp;
+	struct ipv6hdr *ip;
+	__u32 sum;
 
 	if (!p)
 		return 0;
-	at = p->quote - sizeof(*icmp);
-	len = p->len + L3_OFFSET - at;
-	icmp = ctx_header(ctx, at, sizeof(*icmp));
+	icmp = ctx_header(ctx, p->quote - sizeof(*icmp), sizeof(*icmp));
 	if (!icmp)
 		return 0;
 	icmp->checksum = 0;
-	sum = packet_sum(ctx, at, len) + bpf_htons(len) + bpf_htons(IPPROTO_ICMPV6) +
-	      packet_sum(ctx, L3_OFFSET + offsetof(struct ipv6hdr, saddr), 2 * sizeof(union addr));
-	icmp = ctx_header(ctx, at, sizeof(*icmp));
+	sum = quote_sum(ctx, p);
+	ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip));
+	if (!ip)
+		return 0;
+	sum += csum_fold(csum_addr((union addr *)&ip->saddr, FAMILY_V6) +
+			 csum_addr((union addr *)&ip->daddr, FAMILY_V6));
+	sum += bpf_htons(IPPROTO_ICMPV6) + bpf_htons(L3_OFFSET + p->len - p->quote + sizeof(*icmp));
+	icmp = ctx_header(ctx, p->quote - sizeof(*icmp), sizeof(*icmp));
 	if (!icmp)
 		return 0;
 	icmp->checksum = ~csum_fold(sum);
@@ -119,7 +124,7 @@ static __always_inline bool quote_translate(CTX *ctx, const struct pkt *p,
 		*port = t->port;
 	}
 	if (family == FAMILY_V6)
-		return quote_sum6(ctx, p);
+		return quote_check_make(ctx, p);
 	icmp = ctx_header(ctx, p->quote - sizeof(*icmp), sizeof(*icmp));
 	if (!icmp)
 		return false;

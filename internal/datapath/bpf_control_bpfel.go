@@ -305,9 +305,8 @@ const (
 	controlReasonREASON_MALFORMED             controlReason = 13
 	controlReasonREASON_FRAGMENT              controlReason = 14
 	controlReasonREASON_FRAGMENT_LOST         controlReason = 15
-	controlReasonREASON_SOURCE_ROUTE          controlReason = 16
-	controlReasonREASON_REWRITE_FAILED        controlReason = 17
-	controlReasonREASON_COUNT                 controlReason = 18
+	controlReasonREASON_REWRITE_FAILED        controlReason = 16
+	controlReasonREASON_COUNT                 controlReason = 17
 )
 
 type controlScheduler uint32

@@ -40,6 +40,7 @@ const (
 	tcMapMarkRules     = "mark_rules"
 	tcMapMarkTrie      = "mark_trie"
 	tcMapNexthops      = "nexthops"
+	tcMapOptions       = "options"
 	tcMapOverflowHints = "overflow_hints"
 	tcMapOwnAddrs      = "own_addrs"
 	tcMapPathMtus      = "path_mtus"
@@ -140,6 +141,7 @@ type tcMapSpecs struct {
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
+	Options       *ebpf.MapSpec `ebpf:"options"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	OwnAddrs      *ebpf.MapSpec `ebpf:"own_addrs"`
 	PathMtus      *ebpf.MapSpec `ebpf:"path_mtus"`
@@ -214,6 +216,7 @@ type tcMaps struct {
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
+	Options       *ebpf.Map `ebpf:"options"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	OwnAddrs      *ebpf.Map `ebpf:"own_addrs"`
 	PathMtus      *ebpf.Map `ebpf:"path_mtus"`
@@ -255,6 +258,7 @@ func (m *tcMaps) Close() error {
 		m.MarkRules,
 		m.MarkTrie,
 		m.Nexthops,
+		m.Options,
 		m.OverflowHints,
 		m.OwnAddrs,
 		m.PathMtus,

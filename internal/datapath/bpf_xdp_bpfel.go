@@ -35,6 +35,7 @@ const (
 	xdpMapMarkRules     = "mark_rules"
 	xdpMapMarkTrie      = "mark_trie"
 	xdpMapNexthops      = "nexthops"
+	xdpMapOptions       = "options"
 	xdpMapOverflowHints = "overflow_hints"
 	xdpMapOwnAddrs      = "own_addrs"
 	xdpMapPathMtus      = "path_mtus"
@@ -128,6 +129,7 @@ type xdpMapSpecs struct {
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
+	Options       *ebpf.MapSpec `ebpf:"options"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	OwnAddrs      *ebpf.MapSpec `ebpf:"own_addrs"`
 	PathMtus      *ebpf.MapSpec `ebpf:"path_mtus"`
@@ -197,6 +199,7 @@ type xdpMaps struct {
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
+	Options       *ebpf.Map `ebpf:"options"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	OwnAddrs      *ebpf.Map `ebpf:"own_addrs"`
 	PathMtus      *ebpf.Map `ebpf:"path_mtus"`
@@ -233,6 +236,7 @@ func (m *xdpMaps) Close() error {
 		m.MarkRules,
 		m.MarkTrie,
 		m.Nexthops,
+		m.Options,
 		m.OverflowHints,
 		m.OwnAddrs,
 		m.PathMtus,

@@ -31,10 +31,9 @@ var Reasons = []Reason{
 	{"too_big", "packets refused: larger than the way to the server takes, and not to be cut"},
 	{"no_route", "packets dropped: no route to the server or client"},
 	{"forwarding_disabled", "packets dropped: forwarding is off; run `evs director setup`"},
-	{"malformed", "packets left to the kernel or dropped: not as long as they say, or with a broken option, checksum of an error, or fragment"},
+	{"malformed", "packets left to the kernel or dropped: not as long as they say, or with a header cut apart"},
 	{"fragment", "fragments kept until the first of their packet comes, which they had overtaken"},
 	{"fragment_lost", "fragments dropped: the first of their packet did not come in time, or too many waited"},
-	{"source_route", "packets dropped: their sender wants to say which way they go"},
 	{"rewrite_failed", "packets dropped: could not be written"},
 }
 
