@@ -30,7 +30,7 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	rc = ports_read(ctx, p);
 	if (rc)
 		return rc;
-	rc = conn_look(p, interest, now, &ref, &reply, family);
+	rc = conn_look(p, interest, now, set, &ref, &reply, family);
 	if (rc)
 		return rc;
 	return conn_forward(ctx, w, &ref, reply, now, set, verdict, family);

@@ -145,6 +145,7 @@ type controlDstFlags uint32
 const (
 	controlDstFlagsDST_AVAILABLE controlDstFlags = 1
 	controlDstFlagsDST_LOCAL     controlDstFlags = 2
+	controlDstFlagsDST_QUIESCENT controlDstFlags = 4
 )
 
 type controlEntry struct {
@@ -272,21 +273,22 @@ type controlReason uint32
 const (
 	controlReasonREASON_NEW_CONNECTION        controlReason = 0
 	controlReasonREASON_REOPENED              controlReason = 1
-	controlReasonREASON_SLOW_PATH             controlReason = 2
-	controlReasonREASON_TABLE_FULL            controlReason = 3
-	controlReasonREASON_NO_DESTINATION        controlReason = 4
-	controlReasonREASON_DESTINATION_GONE      controlReason = 5
-	controlReasonREASON_NOT_A_START           controlReason = 6
-	controlReasonREASON_METHOD_UNSUPPORTED    controlReason = 7
-	controlReasonREASON_SCHEDULER_UNSUPPORTED controlReason = 8
-	controlReasonREASON_TTL_EXCEEDED          controlReason = 9
-	controlReasonREASON_TOO_BIG               controlReason = 10
-	controlReasonREASON_NO_ROUTE              controlReason = 11
-	controlReasonREASON_FORWARDING_DISABLED   controlReason = 12
-	controlReasonREASON_MALFORMED             controlReason = 13
-	controlReasonREASON_FRAGMENT              controlReason = 14
-	controlReasonREASON_REWRITE_FAILED        controlReason = 15
-	controlReasonREASON_COUNT                 controlReason = 16
+	controlReasonREASON_EXPIRED               controlReason = 2
+	controlReasonREASON_SLOW_PATH             controlReason = 3
+	controlReasonREASON_TABLE_FULL            controlReason = 4
+	controlReasonREASON_NO_DESTINATION        controlReason = 5
+	controlReasonREASON_DESTINATION_GONE      controlReason = 6
+	controlReasonREASON_NOT_A_START           controlReason = 7
+	controlReasonREASON_METHOD_UNSUPPORTED    controlReason = 8
+	controlReasonREASON_SCHEDULER_UNSUPPORTED controlReason = 9
+	controlReasonREASON_TTL_EXCEEDED          controlReason = 10
+	controlReasonREASON_TOO_BIG               controlReason = 11
+	controlReasonREASON_NO_ROUTE              controlReason = 12
+	controlReasonREASON_FORWARDING_DISABLED   controlReason = 13
+	controlReasonREASON_MALFORMED             controlReason = 14
+	controlReasonREASON_FRAGMENT              controlReason = 15
+	controlReasonREASON_REWRITE_FAILED        controlReason = 16
+	controlReasonREASON_COUNT                 controlReason = 17
 )
 
 type controlScheduler uint32

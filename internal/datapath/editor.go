@@ -125,7 +125,7 @@ func (e *Editor) change(p place, change func(*Table) error) error {
 		}
 		t.attached = time.Now()
 	}
-	return change(t)
+	return errors.Join(change(t), t.endOrphans())
 }
 
 // open sees to it that e.table is the one pinned at p.

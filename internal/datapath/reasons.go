@@ -20,6 +20,7 @@ type Reason struct {
 var Reasons = []Reason{
 	{"new_connection", "connections made"},
 	{"reopened", "connections in TIME_WAIT or CLOSE ended because their client opened them anew"},
+	{"expired", "connections ended because their destination is gone or quiescent, as the settings ask"},
 	{"slow_path", "packets XDP left to tc: next hop not resolved, or an interface without XDP"},
 	{"table_full", "new connections dropped: no slot in the connection table"},
 	{"no_destination", "new connections refused: no destination that may take them"},

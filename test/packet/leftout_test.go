@@ -94,9 +94,6 @@ var leftOut = merge(
 		"local-server-v4": {25},
 		"local-server-v6": {25},
 	}),
-	left("ICMP errors do not begin connections", recordings(
-		"schedule-icmp-v4", "schedule-icmp-v6",
-	)),
 )
 
 // lost are packets that the kernel loses and EVS delivers.
