@@ -253,6 +253,7 @@ enum reason {
 	REASON_SLOW_PATH,	    /* XDP left it to tc: next hop to be resolved */
 	REASON_TABLE_FULL,	    /* no slot for a new connection */
 	REASON_NO_DESTINATION,	    /* service without a destination to take it */
+	REASON_NO_CONNECTION,	    /* a server's packet, and nat_icmp_send refuses it */
 	REASON_DESTINATION_GONE,    /* connection to a removed destination */
 	REASON_NOT_A_START,	    /* no connection, and not a packet that makes one */
 	REASON_METHOD_UNSUPPORTED,  /* forwarding method not in this data path */

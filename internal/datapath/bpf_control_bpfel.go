@@ -277,18 +277,19 @@ const (
 	controlReasonREASON_SLOW_PATH             controlReason = 3
 	controlReasonREASON_TABLE_FULL            controlReason = 4
 	controlReasonREASON_NO_DESTINATION        controlReason = 5
-	controlReasonREASON_DESTINATION_GONE      controlReason = 6
-	controlReasonREASON_NOT_A_START           controlReason = 7
-	controlReasonREASON_METHOD_UNSUPPORTED    controlReason = 8
-	controlReasonREASON_SCHEDULER_UNSUPPORTED controlReason = 9
-	controlReasonREASON_TTL_EXCEEDED          controlReason = 10
-	controlReasonREASON_TOO_BIG               controlReason = 11
-	controlReasonREASON_NO_ROUTE              controlReason = 12
-	controlReasonREASON_FORWARDING_DISABLED   controlReason = 13
-	controlReasonREASON_MALFORMED             controlReason = 14
-	controlReasonREASON_FRAGMENT              controlReason = 15
-	controlReasonREASON_REWRITE_FAILED        controlReason = 16
-	controlReasonREASON_COUNT                 controlReason = 17
+	controlReasonREASON_NO_CONNECTION         controlReason = 6
+	controlReasonREASON_DESTINATION_GONE      controlReason = 7
+	controlReasonREASON_NOT_A_START           controlReason = 8
+	controlReasonREASON_METHOD_UNSUPPORTED    controlReason = 9
+	controlReasonREASON_SCHEDULER_UNSUPPORTED controlReason = 10
+	controlReasonREASON_TTL_EXCEEDED          controlReason = 11
+	controlReasonREASON_TOO_BIG               controlReason = 12
+	controlReasonREASON_NO_ROUTE              controlReason = 13
+	controlReasonREASON_FORWARDING_DISABLED   controlReason = 14
+	controlReasonREASON_MALFORMED             controlReason = 15
+	controlReasonREASON_FRAGMENT              controlReason = 16
+	controlReasonREASON_REWRITE_FAILED        controlReason = 17
+	controlReasonREASON_COUNT                 controlReason = 18
 )
 
 type controlScheduler uint32
@@ -473,6 +474,7 @@ const (
 	controlMapMarkPlaces    = "mark_places"
 	controlMapMarkRules     = "mark_rules"
 	controlMapMarkTrie      = "mark_trie"
+	controlMapMasqPorts     = "masq_ports"
 	controlMapNexthops      = "nexthops"
 	controlMapOverflowHints = "overflow_hints"
 	controlMapServiceIndex  = "service_index"
@@ -564,6 +566,7 @@ type controlMapSpecs struct {
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.MapSpec `ebpf:"masq_ports"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -625,6 +628,7 @@ type controlMaps struct {
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.Map `ebpf:"masq_ports"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -653,6 +657,7 @@ func (m *controlMaps) Close() error {
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,
+		m.MasqPorts,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,
