@@ -99,15 +99,6 @@ var lost = []struct {
 	{"frag-*-v6", "TCP data", "the kernel does not find the connection of fragmented TCP over IPv6, and drops the packet"},
 }
 
-// recordings are whole ones.
-func recordings(names ...string) map[string][]int {
-	all := map[string][]int{}
-	for _, name := range names {
-		all[name] = []int{whole}
-	}
-	return all
-}
-
 func left(why string, steps map[string][]int) map[string]map[int]string {
 	all := map[string]map[int]string{}
 	for name, numbers := range steps {
