@@ -37,6 +37,7 @@ const (
 	tcMapMarkTrie      = "mark_trie"
 	tcMapMasqPorts     = "masq_ports"
 	tcMapNexthops      = "nexthops"
+	tcMapOptions       = "options"
 	tcMapOverflowHints = "overflow_hints"
 	tcMapServiceIndex  = "service_index"
 	tcMapServices      = "services"
@@ -132,6 +133,7 @@ type tcMapSpecs struct {
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	MasqPorts     *ebpf.MapSpec `ebpf:"masq_ports"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
+	Options       *ebpf.MapSpec `ebpf:"options"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
@@ -201,6 +203,7 @@ type tcMaps struct {
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	MasqPorts     *ebpf.Map `ebpf:"masq_ports"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
+	Options       *ebpf.Map `ebpf:"options"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
@@ -237,6 +240,7 @@ func (m *tcMaps) Close() error {
 		m.MarkTrie,
 		m.MasqPorts,
 		m.Nexthops,
+		m.Options,
 		m.OverflowHints,
 		m.ServiceIndex,
 		m.Services,

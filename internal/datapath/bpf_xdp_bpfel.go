@@ -36,6 +36,7 @@ const (
 	xdpMapMarkTrie      = "mark_trie"
 	xdpMapMasqPorts     = "masq_ports"
 	xdpMapNexthops      = "nexthops"
+	xdpMapOptions       = "options"
 	xdpMapOverflowHints = "overflow_hints"
 	xdpMapServiceIndex  = "service_index"
 	xdpMapServices      = "services"
@@ -128,6 +129,7 @@ type xdpMapSpecs struct {
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	MasqPorts     *ebpf.MapSpec `ebpf:"masq_ports"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
+	Options       *ebpf.MapSpec `ebpf:"options"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
@@ -196,6 +198,7 @@ type xdpMaps struct {
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	MasqPorts     *ebpf.Map `ebpf:"masq_ports"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
+	Options       *ebpf.Map `ebpf:"options"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
@@ -231,6 +234,7 @@ func (m *xdpMaps) Close() error {
 		m.MarkTrie,
 		m.MasqPorts,
 		m.Nexthops,
+		m.Options,
 		m.OverflowHints,
 		m.ServiceIndex,
 		m.Services,
