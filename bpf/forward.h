@@ -88,20 +88,24 @@ static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *r
 	return ctx_can_reach(ctx, hop) ? 0 : REASON_SLOW_PATH;
 }
 
-/* Steps, counts, rewrites and sends a packet of a connection. What goes to the host
- * itself, or comes from it, is only rewritten: the host knows its way. */
+/* Steps, counts, rewrites and sends a packet of a connection. What goes to a server
+ * on the host itself, or comes from it, is only rewritten: the host knows its way.
+ * A client on the host gets its answers as if the service were there too. */
 static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_ref *ref,
 					bool reply, __u32 now, const struct settings *set,
 					int *verdict, const __u8 family)
 {
 	bool here = ref->dst->flags & DST_LOCAL;
+	bool home = reply && !here && ref->conn->home;
 	struct pkt *p = &w->pkt;
 	struct hop hop = {};
 	int rc;
 
 	if (!reply && !(ref->dst->flags & DST_AVAILABLE))
 		return -REASON_DESTINATION_GONE;
-	if (!here) {
+	if (home && CTX_IS_XDP)
+		return REASON_SLOW_PATH;
+	if (!here && !home) {
 		rc = hop_find(ctx, w, ref, reply, now, &hop, family);
 		if (rc)
 			return rc;
@@ -112,6 +116,10 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 		stats_packet(ref->conn->dst, reply, p->len);
 	if (!packet_rewrite(ctx, p, ref, reply, family))
 		return -REASON_REWRITE_FAILED;
+	if (home || (here && p->home && !reply && ctx_ifindex(ctx) != LOOPBACK)) {
+		*verdict = ctx_deliver(ctx);
+		return 0;
+	}
 	if (here)
 		return LEAVE;
 	if (hop.via) {

@@ -62,7 +62,7 @@ type controlConn struct {
 	Vaddr        uint32
 	Dst          uint32
 	Proto        uint8
-	Pad          uint8
+	Home         uint8
 	Nexthop      uint16
 	NexthopStamp uint32
 }
@@ -264,7 +264,8 @@ type controlPkt struct {
 	Later    bool
 	Bare     bool
 	Whole    bool
-	_        [2]byte
+	Home     bool
+	_        [1]byte
 }
 
 type controlReason uint32
