@@ -25,6 +25,20 @@ static __always_inline int ctx_send(CTX *ctx, const struct hop *hop, const struc
 	return bpf_redirect_neigh(hop->ifindex, &gateway, sizeof(gateway), 0);
 }
 
+/* The traffic control index, which little else uses, of a packet of the host that
+ * has been looked at, as it leaves by another interface than it began to. */
+#define SIGNATURE 0xe5e5
+
+static __always_inline void ctx_sign(CTX *ctx)
+{
+	ctx->tc_index = SIGNATURE;
+}
+
+static __always_inline bool ctx_is_signed(CTX *ctx)
+{
+	return ctx->tc_index == SIGNATURE;
+}
+
 /* Hands the packet to the host by its loopback, with a route of the host's own: by
  * another interface, a source that is its own address would have it dropped. */
 static __always_inline int ctx_deliver(CTX *ctx)

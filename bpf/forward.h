@@ -127,6 +127,8 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 		if (rc)
 			return rc;
 	}
+	if (p->home)
+		ctx_sign(ctx);
 	*verdict = ctx_send(ctx, &hop, &w->route);
 	return 0;
 }

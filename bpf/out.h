@@ -20,7 +20,7 @@ static __noinline int depart6(CTX *ctx)
 
 static __always_inline int packet_leave(CTX *ctx)
 {
-	if (ctx->ingress_ifindex)
+	if (ctx->ingress_ifindex || ctx_is_signed(ctx))
 		return CTX_PASS;
 	if (ctx->protocol == bpf_htons(ETH_P_IP))
 		return depart4(ctx);
