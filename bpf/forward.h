@@ -88,6 +88,14 @@ static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *r
 	return ctx_can_reach(ctx, hop) ? 0 : REASON_SLOW_PATH;
 }
 
+/* Whether a packet of the host is on its way out though it is now for the host. */
+static __always_inline bool away_from_here(CTX *ctx, const struct pkt *p,
+					   const struct conn_ref *ref, bool reply)
+{
+	return p->home && !reply && life_method(ref->life) == METHOD_MASQ &&
+	       ctx_ifindex(ctx) != LOOPBACK;
+}
+
 /* Steps, counts, rewrites and sends a packet of a connection. What goes to a server
  * on the host itself, or comes from it, is only rewritten: the host knows its way.
  * A client on the host gets its answers as if the service were there too. */
@@ -116,7 +124,7 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 		stats_packet(ref->conn->dst, reply, p->len);
 	if (!packet_rewrite(ctx, p, ref, reply, family))
 		return -REASON_REWRITE_FAILED;
-	if (home || (here && p->home && !reply && ctx_ifindex(ctx) != LOOPBACK)) {
+	if (home || (here && away_from_here(ctx, p, ref, reply))) {
 		*verdict = ctx_deliver(ctx);
 		return 0;
 	}
