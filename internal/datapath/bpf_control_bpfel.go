@@ -265,8 +265,8 @@ type controlPkt struct {
 	Later    bool
 	Bare     bool
 	Whole    bool
+	Options  bool
 	Home     bool
-	_        [1]byte
 }
 
 type controlPlaces uint32
