@@ -23,6 +23,7 @@ struct pkt {
 	bool bare;     /* without a transport header of ours: later, or AH or ESP */
 	bool whole;    /* must not be cut: DF */
 	bool options;  /* of IPv4 */
+	bool home;     /* sent by the director itself */
 };
 
 /* A question to the routing table, and its answer. */

@@ -62,7 +62,7 @@ type controlConn struct {
 	Vaddr        uint32
 	Dst          uint32
 	Proto        uint8
-	Pad          uint8
+	Home         uint8
 	Nexthop      uint16
 	NexthopStamp uint32
 }
@@ -267,7 +267,7 @@ type controlPkt struct {
 	Bare     bool
 	Whole    bool
 	Options  bool
-	_        [1]byte
+	Home     bool
 }
 
 type controlPlaces uint32
