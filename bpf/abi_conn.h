@@ -70,7 +70,7 @@ struct conn {
 	__u32 vaddr;
 	__u32 dst;
 	__u8 proto;
-	__u8 pad;
+	__u8 home; /* the client is the director itself */
 	__u16 nexthop;	     /* of replies: index + 1, 0 unknown */
 	__u32 nexthop_stamp; /* jiffies of the last look-up */
 };

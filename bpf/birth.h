@@ -46,6 +46,7 @@ static __always_inline void slot_publish(struct bucket6 *b, int i, union life cl
 	c->vaddr = birth->flow.vaddr;
 	c->dst = birth->dst;
 	c->proto = birth->flow.proto;
+	c->home = birth->pkt->home;
 	c->nexthop = 0;
 	c->nexthop_stamp = 0;
 	if (family == FAMILY_V6) {

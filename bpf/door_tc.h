@@ -29,14 +29,38 @@ static __always_inline int ctx_send(CTX *ctx, const struct hop *hop, const struc
 	return bpf_redirect_neigh(hop->ifindex, &gateway, sizeof(gateway), 0);
 }
 
+/* The traffic control index, which little else uses, of a packet of the host that
+ * has been looked at, as it leaves by another interface than it began to. */
+#define SIGNATURE 0xe5e5
+
+static __always_inline void ctx_sign(CTX *ctx)
+{
+	ctx->tc_index = SIGNATURE;
+}
+
+static __always_inline bool ctx_is_signed(CTX *ctx)
+{
+	return ctx->tc_index == SIGNATURE;
+}
+
+/* Hands the packet to the host by its loopback, with a route of the host's own: by
+ * another interface, a source that is its own address would have it dropped. */
+static __always_inline int ctx_deliver(CTX *ctx)
+{
+	return bpf_redirect_neigh(LOOPBACK, NULL, 0, 0);
+}
+
 /* Whether the sender of a packet is to be told why it is dropped. */
 static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reason)
 {
 	/* not about an error, nor a later fragment */
 	if (!icmp_errors[reason & REASON_MASK].type || p->quote || p->bare)
 		return false;
-	/* like the kernel, which takes a hop off before it looks at the size */
-	if (reason == REASON_TOO_BIG && (!p->whole || !ttl_decrement(ctx, p->family)))
+	if (reason == REASON_TOO_BIG && !p->whole)
+		return false;
+	/* like the kernel, which takes a hop off before it looks */
+	if ((reason == REASON_TOO_BIG || reason == REASON_NO_CONNECTION) &&
+	    !ttl_decrement(ctx, p->family))
 		return false;
 	return icmp_allowed();
 }
@@ -50,6 +74,8 @@ __noinline int error_send(CTX *ctx, struct work *w)
 	if (!w)
 		return CTX_DROP;
 	p = &w->pkt;
+	if (p->home)
+		return icmp_make(ctx, p, w->error, ctx_ifindex(ctx)) ? ctx_deliver(ctx) : CTX_DROP;
 	w->route.family = p->family;
 	w->route.src = p->daddr;
 	w->route.dst = p->saddr;
@@ -67,6 +93,8 @@ static __noinline int ctx_refuse(CTX *ctx, struct work *w, int reason)
 	if (!refusal_told(ctx, &w->pkt, reason))
 		return CTX_DROP;
 	w->error = icmp_what(reason, w->pkt.family);
+	if (reason == REASON_NO_CONNECTION) /* it was not for a VIP */
+		w->error |= ICMP_FROM_LINK;
 	return error_send(ctx, w);
 }
 

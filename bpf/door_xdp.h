@@ -48,11 +48,23 @@ static __always_inline int ctx_cut_first(CTX *ctx, __u32 mtu, int *verdict)
 	return REASON_SLOW_PATH;
 }
 
+/* What the host sends does not come by here. */
+static __always_inline void ctx_sign(CTX *ctx)
+{
+}
+
+/* The host gets from tc what is for it. */
+static __always_inline int ctx_deliver(CTX *ctx)
+{
+	return CTX_PASS;
+}
+
 /* Drops the packet; but who is owed an error gets it from tc. */
 static __always_inline int ctx_refuse(CTX *ctx, struct work *w, int reason)
 {
 	switch (reason) {
 	case REASON_NO_DESTINATION:
+	case REASON_NO_CONNECTION:
 	case REASON_NO_ROUTE:
 	case REASON_TOO_BIG:
 	case REASON_TTL_EXCEEDED:

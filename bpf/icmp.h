@@ -46,6 +46,8 @@ struct icmp_error {
 static const struct icmp_error icmp_errors[REASON_MASK + 1] = {
 	[REASON_NO_DESTINATION] = {ICMP_DEST_UNREACH, ICMP_PORT_UNREACH,
 				   ICMP6_DEST_UNREACH, ICMP6_PORT_UNREACH},
+	[REASON_NO_CONNECTION] = {ICMP_DEST_UNREACH, ICMP_PORT_UNREACH,
+				  ICMP6_DEST_UNREACH, ICMP6_PORT_UNREACH},
 	[REASON_NO_ROUTE] = {ICMP_DEST_UNREACH, ICMP_HOST_UNREACH,
 			     ICMP6_DEST_UNREACH, ICMP6_ADDR_UNREACH},
 	[REASON_TOO_BIG] = {ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP6_TOO_BIG, 0},
@@ -66,15 +68,27 @@ static __always_inline __u32 icmp_room(CTX *ctx, const struct pkt *p, __u32 head
 	return quote;
 }
 
-static __always_inline int icmp_make4(CTX *ctx, const struct pkt *p, __u32 what)
+/* An address of an interface. */
+static __always_inline union addr *link_addr(__u32 ifindex, const __u8 family)
+{
+	__u64 key = (__u64)family << 32 | ifindex;
+
+	return bpf_map_lookup_elem(&link_addrs, &key);
+}
+
+#define ICMP_FROM_LINK 0x10000 /* beside type and code: not from the VIP */
+
+/* From the VIP; about what was not for one, from an address of the interface. */
+static __always_inline int icmp_make4(CTX *ctx, const struct pkt *p, __u32 what, __u32 ifindex)
 {
 	const __u32 headers = sizeof(struct iphdr) + sizeof(struct icmphdr);
 	__u32 quote = icmp_room(ctx, p, headers, 576), sum;
+	union addr *own = what & ICMP_FROM_LINK ? link_addr(ifindex, FAMILY_V4) : NULL;
 	struct icmphdr *icmp;
 	struct iphdr *ip;
 	__u8 tos;
 
-	if (!quote)
+	if (!quote || (what & ICMP_FROM_LINK && !own))
 		return 0;
 	sum = packet_sum(ctx, L3_OFFSET + headers, quote);
 	ip = ctx_header(ctx, L3_OFFSET, headers + sizeof(*ip));
@@ -89,7 +103,7 @@ static __always_inline int icmp_make4(CTX *ctx, const struct pkt *p, __u32 what)
 	ip->id = bpf_get_prandom_u32();
 	ip->ttl = 64;
 	ip->protocol = IPPROTO_ICMP;
-	ip->saddr = p->daddr.w[0];
+	ip->saddr = own ? own->w[0] : p->daddr.w[0];
 	ip->daddr = p->saddr.w[0];
 	ip->check = csum_ip_header(ip);
 	icmp = (void *)(ip + 1);
@@ -108,7 +122,7 @@ static __always_inline const union addr *icmp_source6(const struct pkt *p, __u32
 
 	if (bpf_map_lookup_elem(&own_addrs, &addr))
 		return &p->daddr;
-	return bpf_map_lookup_elem(&link_addrs, &ifindex);
+	return link_addr(ifindex, FAMILY_V6);
 }
 
 static __always_inline int icmp_make6(CTX *ctx, const struct pkt *p, __u32 what, __u32 ifindex)
@@ -160,5 +174,6 @@ __noinline int icmp_make(CTX *ctx, const struct pkt *p, __u32 what, __u32 ifinde
 {
 	if (!p)
 		return 0;
-	return p->family == FAMILY_V6 ? icmp_make6(ctx, p, what, ifindex) : icmp_make4(ctx, p, what);
+	return p->family == FAMILY_V6 ? icmp_make6(ctx, p, what, ifindex)
+				      : icmp_make4(ctx, p, what, ifindex);
 }

@@ -28,6 +28,7 @@ struct pkt {
 	bool options;  /* IPv4 options */
 	bool bare;     /* without a transport header of ours: later, or AH or ESP */
 	bool whole;    /* must not be cut: DF */
+	bool home;     /* sent by the director itself */
 	bool reply;    /* from the server, to the client */
 	bool born;     /* its connection was made for it, and has stepped already */
 };

@@ -62,7 +62,7 @@ type controlConn struct {
 	Vaddr        uint32
 	Dst          uint32
 	Proto        uint8
-	Pad          uint8
+	Home         uint8
 	Nexthop      uint16
 	NexthopStamp uint32
 }
@@ -145,6 +145,7 @@ type controlDstFlags uint32
 const (
 	controlDstFlagsDST_AVAILABLE controlDstFlags = 1
 	controlDstFlagsDST_LOCAL     controlDstFlags = 2
+	controlDstFlagsDST_QUIESCENT controlDstFlags = 4
 )
 
 type controlEntry struct {
@@ -271,9 +272,10 @@ type controlPkt struct {
 	Options  bool
 	Bare     bool
 	Whole    bool
+	Home     bool
 	Reply    bool
 	Born     bool
-	_        [7]byte
+	_        [6]byte
 }
 
 type controlPlaces uint32
@@ -291,22 +293,24 @@ type controlReason uint32
 const (
 	controlReasonREASON_NEW_CONNECTION        controlReason = 0
 	controlReasonREASON_REOPENED              controlReason = 1
-	controlReasonREASON_SLOW_PATH             controlReason = 2
-	controlReasonREASON_TABLE_FULL            controlReason = 3
-	controlReasonREASON_NO_DESTINATION        controlReason = 4
-	controlReasonREASON_DESTINATION_GONE      controlReason = 5
-	controlReasonREASON_NOT_A_START           controlReason = 6
-	controlReasonREASON_METHOD_UNSUPPORTED    controlReason = 7
-	controlReasonREASON_SCHEDULER_UNSUPPORTED controlReason = 8
-	controlReasonREASON_TTL_EXCEEDED          controlReason = 9
-	controlReasonREASON_TOO_BIG               controlReason = 10
-	controlReasonREASON_NO_ROUTE              controlReason = 11
-	controlReasonREASON_FORWARDING_DISABLED   controlReason = 12
-	controlReasonREASON_MALFORMED             controlReason = 13
-	controlReasonREASON_FRAGMENT              controlReason = 14
-	controlReasonREASON_FRAGMENT_LOST         controlReason = 15
-	controlReasonREASON_REWRITE_FAILED        controlReason = 16
-	controlReasonREASON_COUNT                 controlReason = 17
+	controlReasonREASON_EXPIRED               controlReason = 2
+	controlReasonREASON_SLOW_PATH             controlReason = 3
+	controlReasonREASON_TABLE_FULL            controlReason = 4
+	controlReasonREASON_NO_DESTINATION        controlReason = 5
+	controlReasonREASON_NO_CONNECTION         controlReason = 6
+	controlReasonREASON_DESTINATION_GONE      controlReason = 7
+	controlReasonREASON_NOT_A_START           controlReason = 8
+	controlReasonREASON_METHOD_UNSUPPORTED    controlReason = 9
+	controlReasonREASON_SCHEDULER_UNSUPPORTED controlReason = 10
+	controlReasonREASON_TTL_EXCEEDED          controlReason = 11
+	controlReasonREASON_TOO_BIG               controlReason = 12
+	controlReasonREASON_NO_ROUTE              controlReason = 13
+	controlReasonREASON_FORWARDING_DISABLED   controlReason = 14
+	controlReasonREASON_MALFORMED             controlReason = 15
+	controlReasonREASON_FRAGMENT              controlReason = 16
+	controlReasonREASON_FRAGMENT_LOST         controlReason = 17
+	controlReasonREASON_REWRITE_FAILED        controlReason = 18
+	controlReasonREASON_COUNT                 controlReason = 19
 )
 
 type controlScheduler uint32
@@ -501,6 +505,7 @@ const (
 	controlMapMarkPlaces    = "mark_places"
 	controlMapMarkRules     = "mark_rules"
 	controlMapMarkTrie      = "mark_trie"
+	controlMapMasqPorts     = "masq_ports"
 	controlMapNexthops      = "nexthops"
 	controlMapOverflowHints = "overflow_hints"
 	controlMapOwnAddrs      = "own_addrs"
@@ -595,6 +600,7 @@ type controlMapSpecs struct {
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.MapSpec `ebpf:"masq_ports"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	OwnAddrs      *ebpf.MapSpec `ebpf:"own_addrs"`
@@ -659,6 +665,7 @@ type controlMaps struct {
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.Map `ebpf:"masq_ports"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	OwnAddrs      *ebpf.Map `ebpf:"own_addrs"`
@@ -690,6 +697,7 @@ func (m *controlMaps) Close() error {
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,
+		m.MasqPorts,
 		m.Nexthops,
 		m.OverflowHints,
 		m.OwnAddrs,

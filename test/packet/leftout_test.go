@@ -15,10 +15,6 @@ var leftOut = merge(
 		"unreachable-server":    {12, 13, 14, 15},
 		"unreachable-server-v6": {11, 12, 13, 14},
 	}),
-	left("nat_icmp_send", map[string][]int{
-		"server-initiated-v4": {14, 15, 16, 18, 19},
-		"server-initiated-v6": {14, 15, 16, 18, 19},
-	}),
 	left("the kernel loses these answers: it leaves the addresses out of the sum; they are delivered", map[string][]int{
 		"local-server-v6": {22, 24},
 	}),
@@ -26,9 +22,6 @@ var leftOut = merge(
 		"local-server-v4": {25},
 		"local-server-v6": {25},
 	}),
-	left("ICMP errors do not begin connections", recordings(
-		"schedule-icmp-v4", "schedule-icmp-v6",
-	)),
 )
 
 // lost are packets that the kernel loses and EVS delivers.
@@ -37,15 +30,6 @@ var lost = []struct {
 	why               string
 }{
 	{"frag-*-v6", "TCP data", "the kernel does not find the connection of fragmented TCP over IPv6, and drops the packet"},
-}
-
-// recordings are whole ones.
-func recordings(names ...string) map[string][]int {
-	all := map[string][]int{}
-	for _, name := range names {
-		all[name] = []int{whole}
-	}
-	return all
 }
 
 func left(why string, steps map[string][]int) map[string]map[int]string {
