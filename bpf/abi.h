@@ -17,7 +17,7 @@
 #include "abi_conn.h"
 #include "abi_sysctl.h"
 
-enum abi { ABI_VERSION = 2 }; /* a table made by another is not opened */
+enum abi { ABI_VERSION = 3 }; /* a table made by another is not opened */
 
 #define FILTER_SIZE 8192      /* bytes of the address filter */
 
@@ -132,7 +132,8 @@ union unit {
 
 enum dst_flags {
 	DST_AVAILABLE = 1,
-	DST_LOCAL = 2, /* an address of the director itself */
+	DST_LOCAL = 2,	 /* an address of the director itself */
+	DST_LIMITED = 4, /* has a threshold of connections */
 };
 
 /*
@@ -260,6 +261,8 @@ enum reason {
 	REASON_MALFORMED,	    /* not as long as it says */
 	REASON_FRAGMENT,	    /* came before the first of its packet: left to the kernel */
 	REASON_REWRITE_FAILED,
+	REASON_NEW_TEMPLATE,	    /* of persistence */
+	REASON_ONE_PACKET,	    /* scheduled by itself, no connection made */
 	REASON_COUNT,
 };
 

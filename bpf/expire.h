@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "conn.h"
+#include "template.h"
 
 #define CLOCK_MONOTONIC 1
 #define TICK_NS 4000000ULL	  /* while there are connections */
@@ -40,42 +40,60 @@ struct sweep_walk {
 	__u64 expired;
 };
 
-/* The group of a connection in the overflow region is that of its client. */
-static __always_inline __u32 conn_group(struct conn *c, const __u8 family)
+/* Ends what is in a slot if its time has come. */
+static __always_inline bool slot_end(__u32 bucket, __u32 slot, __u32 now, const __u8 family)
 {
-	struct flow f = {.key = *conn_key(c), .proto = c->proto};
+	struct bucket6 *b = bucket_get(bucket, family);
+	__u32 place = slot % SLOTS_PER_BUCKET, group;
+	struct flow f = {};
+	struct conn *c;
+	union life l;
+	struct dst *d;
+	__u64 hash;
 
-	return overflow_group(client_hash(&f), family);
+	if (!b)
+		return false;
+	c = &b->slot[place];
+	l = life_read(c);
+	d = dst_get(c->dst);
+	if (!d || !life_over(l, now))
+		return false;
+	/* the group in the overflow region is that of the client */
+	f.key = *conn_key(c);
+	f.proto = c->proto;
+	hash = client_hash(&f);
+	group = overflow_group(hash, family);
+	if (c->proto & TEMPLATE)
+		return template_expire(c, d, l, now, hash, group);
+	return conn_finish(c, family == FAMILY_V6 ? &b->ends[place] : NULL, d, l, group, family);
 }
 
-static __always_inline void slot_sweep(struct conn *c, struct sweep_walk *w, const __u8 family)
+/* For the verifier's sake, as conn_seek. */
+__noinline int slot_end4(__u32 bucket, __u32 slot, __u32 now)
 {
-	union life l = life_read(c);
-	__u32 group;
-	struct dst *d;
+	return slot_end(bucket, slot, now, FAMILY_V4);
+}
 
-	if (!(l.flags & CONN_LIVE) || life_valid(l, w->now))
-		return;
-	d = dst_get(c->dst);
-	if (!d)
-		return;
-	group = l.flags & CONN_OVERFLOW ? conn_group(c, family) : 0;
-	if (conn_end(c, d, l, group))
-		w->expired++;
+__noinline int slot_end6(__u32 bucket, __u32 slot, __u32 now)
+{
+	return slot_end(bucket, slot, now, FAMILY_V6);
 }
 
 static __always_inline long bucket_sweep(struct sweep_walk *w, const __u8 family)
 {
 	struct bucket6 *b = bucket_get(w->bucket, family);
 
-	if (!b) {
+	/* behind the table, packets that are scheduled by themselves */
+	if (!b || w->bucket >= bucket_count(family) + overflow_count(family)) {
 		w->bucket = 0;
 		return 0;
 	}
-	w->bucket++;
 #pragma unroll
 	for (int s = 0; s < SLOTS_PER_BUCKET; s++)
-		slot_sweep(&b->slot[s], w, family);
+		if (life_over(life_read(&b->slot[s]), w->now))
+			w->expired += family == FAMILY_V6 ? slot_end6(w->bucket, s, w->now)
+							  : slot_end4(w->bucket, s, w->now);
+	w->bucket++;
 	return 0;
 }
 
@@ -180,7 +198,7 @@ static __always_inline void rates_tick(struct sweep *s, __u32 now, __u32 tick_ji
 	s->dst = w.dst;
 }
 
-/* Connections born, less those that the data path ended itself. */
+/* Connections and templates born, less those that the data path ended itself. */
 struct born_walk {
 	__u64 sum;
 };
@@ -191,7 +209,8 @@ static long born_step(__u32 cpu, struct born_walk *w)
 	struct counters *c = bpf_map_lookup_percpu_elem(&counters_map, &zero, cpu);
 
 	if (c)
-		w->sum += c->count[REASON_NEW_CONNECTION] - c->count[REASON_REOPENED];
+		w->sum += c->count[REASON_NEW_CONNECTION] + c->count[REASON_NEW_TEMPLATE] -
+			  c->count[REASON_REOPENED];
 	return 0;
 }
 

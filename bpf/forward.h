@@ -31,7 +31,7 @@ static __always_inline void translation_of(const struct conn_ref *ref, bool repl
 
 	t->source = reply;
 	t->hop = !(d->flags & DST_LOCAL);
-	t->port = reply || !d->port ? c->vport : d->port;
+	t->port = reply ? c->vport : server_port(c, ref->life, d);
 	if (family == FAMILY_V6)
 		t->addr = reply ? ref->ends->vaddr : d->addr;
 	else
@@ -107,7 +107,7 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 			return rc;
 	}
 	if (!p->quote && !p->bare)
-		conn_step(ref, p, reply, now, set);
+		conn_step(ref, p, reply, now, set, family);
 	if (!p->quote || !reply)
 		stats_packet(ref->conn->dst, reply, p->len);
 	if (!packet_rewrite(ctx, p, ref, reply, family))

@@ -2,7 +2,7 @@
 /* Finding the service of a packet, and a destination of the service. */
 #pragma once
 
-#include "base.h"
+#include "limits.h"
 #include "pkt.h"
 
 /* The configuration of a service, as one packet sees it throughout. */
@@ -39,6 +39,20 @@ static __always_inline struct service *service_get(const struct svc_key *key)
 	return s;
 }
 
+#define FTP_PORT 21
+#define FTP_DATA_PORT 20
+#define PORTS_RESERVED 1024 /* below it, only for services known by it */
+
+/* Whether the packet may be of a data connection of FTP, whose port is agreed on
+ * in the control connection (RFC 959). */
+static __always_inline bool port_may_be_ftp(const struct pkt *p)
+{
+	__u16 port = bpf_ntohs(p->dport);
+
+	return p->proto == IPPROTO_TCP && (port == FTP_DATA_PORT || port >= PORTS_RESERVED);
+}
+
+/* The service of a packet: that of its mark, of its port, of FTP, of all ports. */
 static __always_inline struct service *service_find(const struct pkt *p)
 {
 	struct svc_key key = {.family = p->family};
@@ -57,7 +71,16 @@ static __always_inline struct service *service_find(const struct pkt *p)
 		key.addr.w[0] = p->daddr.w[0];
 	key.port = p->dport;
 	key.proto = p->proto;
-	return service_get(&key);
+	s = service_get(&key);
+	if (!s && port_may_be_ftp(p)) {
+		key.port = bpf_htons(FTP_PORT);
+		s = service_get(&key);
+	}
+	if (!s) {
+		key.port = 0; /* all ports */
+		s = service_get(&key);
+	}
+	return s;
 }
 
 static __always_inline bool view_open(__u64 word, struct view *v)

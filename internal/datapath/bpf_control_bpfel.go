@@ -16,7 +16,7 @@ import (
 type controlAbi uint32
 
 const (
-	controlAbiABI_VERSION controlAbi = 2
+	controlAbiABI_VERSION controlAbi = 3
 )
 
 type controlAddr struct {
@@ -70,7 +70,7 @@ type controlConn struct {
 	Vaddr        uint32
 	Dst          uint32
 	Proto        uint8
-	Pad          uint8
+	Control      uint8
 	Nexthop      uint16
 	NexthopStamp uint32
 }
@@ -84,12 +84,14 @@ type controlConnEnds struct {
 type controlConnFlags uint32
 
 const (
-	controlConnFlagsCONN_BUSY     controlConnFlags = 1
-	controlConnFlagsCONN_LIVE     controlConnFlags = 2
-	controlConnFlagsCONN_INACTIVE controlConnFlags = 4
-	controlConnFlagsCONN_OVERFLOW controlConnFlags = 8
-	controlConnFlagsCONN_TEMPLATE controlConnFlags = 16
-	controlConnFlagsCONN_METHOD   controlConnFlags = 32
+	controlConnFlagsCONN_BUSY      controlConnFlags = 1
+	controlConnFlagsCONN_LIVE      controlConnFlags = 2
+	controlConnFlagsCONN_INACTIVE  controlConnFlags = 4
+	controlConnFlagsCONN_OVERFLOW  controlConnFlags = 8
+	controlConnFlagsCONN_SAME_PORT controlConnFlags = 16
+	controlConnFlagsCONN_METHOD    controlConnFlags = 32
+	controlConnFlagsCONN_ASSURED   controlConnFlags = 128
+	controlConnFlagsCONN_RETIRED   controlConnFlags = 3
 )
 
 type controlConnState uint32
@@ -148,11 +150,22 @@ type controlDst struct {
 	Source       controlAddr
 }
 
+type controlDstConf struct {
+	_          structs.HostLayout
+	Weight     uint32
+	Upper      uint32
+	Lower      uint32
+	Method     uint8
+	Pad        [2]uint8
+	Overloaded uint8
+}
+
 type controlDstFlags uint32
 
 const (
 	controlDstFlagsDST_AVAILABLE controlDstFlags = 1
 	controlDstFlagsDST_LOCAL     controlDstFlags = 2
+	controlDstFlagsDST_LIMITED   controlDstFlags = 4
 )
 
 type controlEntry struct {
@@ -282,7 +295,9 @@ const (
 	controlReasonREASON_MALFORMED             controlReason = 13
 	controlReasonREASON_FRAGMENT              controlReason = 14
 	controlReasonREASON_REWRITE_FAILED        controlReason = 15
-	controlReasonREASON_COUNT                 controlReason = 16
+	controlReasonREASON_NEW_TEMPLATE          controlReason = 16
+	controlReasonREASON_ONE_PACKET            controlReason = 17
+	controlReasonREASON_COUNT                 controlReason = 18
 )
 
 type controlScheduler uint32
@@ -466,6 +481,7 @@ const (
 	controlMapConns4        = "conns4"
 	controlMapConns6        = "conns6"
 	controlMapCountersMap   = "counters_map"
+	controlMapDstConfs      = "dst_confs"
 	controlMapDsts          = "dsts"
 	controlMapEstimators    = "estimators"
 	controlMapFilterMap     = "filter_map"
@@ -495,6 +511,7 @@ const (
 	controlVarConfOverflow4 = "conf_overflow4"
 	controlVarConfOverflow6 = "conf_overflow6"
 	controlVarConfSeed      = "conf_seed"
+	controlVarSlotNumbers   = "slot_numbers"
 )
 
 // loadControl returns the embedded CollectionSpec for control.
@@ -554,6 +571,7 @@ type controlMapSpecs struct {
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
+	DstConfs      *ebpf.MapSpec `ebpf:"dst_confs"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
@@ -586,6 +604,7 @@ type controlVariableSpecs struct {
 	ConfOverflow4 *ebpf.VariableSpec `ebpf:"conf_overflow4"`
 	ConfOverflow6 *ebpf.VariableSpec `ebpf:"conf_overflow6"`
 	ConfSeed      *ebpf.VariableSpec `ebpf:"conf_seed"`
+	SlotNumbers   *ebpf.VariableSpec `ebpf:"slot_numbers"`
 }
 
 // controlObjects contains all objects after they have been loaded into the kernel.
@@ -614,6 +633,7 @@ type controlMaps struct {
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
+	DstConfs      *ebpf.Map `ebpf:"dst_confs"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
@@ -641,6 +661,7 @@ func (m *controlMaps) Close() error {
 		m.Conns4,
 		m.Conns6,
 		m.CountersMap,
+		m.DstConfs,
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
@@ -674,6 +695,7 @@ type controlVariables struct {
 	ConfOverflow4 *ebpf.Variable `ebpf:"conf_overflow4"`
 	ConfOverflow6 *ebpf.Variable `ebpf:"conf_overflow6"`
 	ConfSeed      *ebpf.Variable `ebpf:"conf_seed"`
+	SlotNumbers   *ebpf.Variable `ebpf:"slot_numbers"`
 }
 
 // controlPrograms contains all programs after they have been loaded into the kernel.

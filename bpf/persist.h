@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * Who gets a new connection: the destination that the scheduler picks, or for a
+ * persistent service the one its template names. The first connection of a network
+ * of clients makes the template, for as long as the service says; each further one
+ * makes it last that long again.
+ */
+#pragma once
+
+#include "birth.h"
+#include "leave.h"
+#include "service.h"
+#include "template.h"
+
+/* Whom a packet that begins a connection is given to, and how. */
+struct choice {
+	__u32 dst;
+	__u8 method;	 /* as configured */
+	__u8 control;	 /* of the connection, as in struct conn */
+	__u8 flags;	 /* of the connection, further ones */
+	__u8 one_packet; /* it is to be a connection of one packet */
+};
+
+/* What it takes to make a connection, and its template. It lies in a map, as the
+ * stack is small. */
+struct making {
+	struct pkt pkt; /* the packet as its template would be found by */
+	struct birth template, conn;
+	struct choice choice;
+	struct entry entry;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct making);
+} makings SEC(".maps");
+
+static __always_inline struct making *making_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&makings, &zero);
+}
+
+static __always_inline void choice_set(struct choice *c, const struct entry *e)
+{
+	c->dst = e->dst;
+	c->method = e->method;
+}
+
+/* How a connection says which template is its own: 0 where a mask is no prefix. */
+static __always_inline __u8 control_of(const struct version *v, const __u8 family)
+{
+	__u32 host = ~bpf_ntohl(v->mask);
+
+	return family == FAMILY_V4 && host & (host + 1) ? 0 : v->prefix_len + 1;
+}
+
+/*
+ * The packet as its template would be found by: from the client's network, to the
+ * VIP and to the port if the service has one. Of FTP (RFC 959) one template is for
+ * control and data, whose port only the two ends know.
+ */
+static __always_inline void template_packet(struct pkt *t, const struct pkt *p,
+					    const struct service *s, const struct version *v,
+					    const __u8 family)
+{
+	t->family = family;
+	t->proto = p->proto | TEMPLATE;
+	t->sport = 0;
+	t->dport = p->dport == s->key.port && p->dport != bpf_htons(FTP_PORT) ? p->dport : 0;
+	t->saddr = p->saddr;
+	t->daddr = p->daddr;
+	if (family == FAMILY_V6)
+		addr_truncate(&t->saddr, v->prefix_len, family);
+	else
+		t->saddr.w[0] &= v->mask;
+	if (s->key.fwmark) {
+		t->proto = TEMPLATE;
+		t->dport = 0;
+		addr_mark(&t->daddr, s->key.fwmark);
+	}
+}
+
+/* Whether a template still leads to its destination. */
+static __always_inline bool template_leads(const struct dst *d, const struct dst_conf *c)
+{
+	struct settings *set = settings_get();
+
+	if (!(d->flags & DST_AVAILABLE))
+		return false;
+	return c->weight || !set || !set->sysctl[SYSCTL_EXPIRE_QUIESCENT_TEMPLATE];
+}
+
+/* Finds the template and renews it. */
+static __always_inline bool template_find(const struct making *m, __u32 now, struct choice *out,
+					  const __u8 family)
+{
+	struct birth_lock *lock = birth_lock_get(m->template.hash);
+	struct dst_conf *c;
+	struct conn_ref t;
+
+	if (!lock ||
+	    !conn_open(conn_seek(&m->template.flow, &m->pkt, m->template.hash, now, family),
+		       &m->template.flow, &m->pkt, now, &t, family))
+		return false;
+	out->dst = t.conn->dst;
+	c = dst_conf_get(out->dst);
+	if (!c)
+		return false;
+	out->method = c->method;
+	if (template_leads(t.dst, c))
+		return template_renew(t.conn, t.life, lock, now, out->control);
+	template_retire(t.conn, t.life, lock);
+	return false;
+}
+
+/* Schedules, and makes a template of it. */
+static __always_inline int template_make(struct making *m, struct service *s,
+					 const struct version *v, __u32 now, struct choice *out,
+					 const __u8 family)
+{
+	struct birth *b = &m->template;
+	struct dst *d;
+	int rc;
+
+	rc = service_pick(s, &m->entry);
+	if (rc)
+		return rc;
+	choice_set(out, &m->entry);
+	d = dst_get(out->dst);
+	if (!d)
+		return -REASON_NO_DESTINATION;
+	b->dst = out->dst;
+	b->now = now;
+	b->life.word = 0;
+	b->life.flags = CONN_LIVE;
+	b->life.expires = jiffies_after(now, v->timeout);
+	b->control = v->timeout >> 16;
+	b->nexthop = v->timeout;
+	b->nexthop_stamp = out->control != 0;
+	rc = family == FAMILY_V6 ? conn_birth6(b, &m->pkt) : conn_birth4(b, &m->pkt);
+	if (rc == BIRTH_NEW) {
+		__sync_fetch_and_add(&d->persistent, 1);
+		dst_came(out->dst, d);
+		count(REASON_NEW_TEMPLATE);
+		return 0;
+	}
+	/* another CPU has just made it */
+	return rc == BIRTH_EXISTS && template_find(m, now, out, family) ? 0 : -REASON_TABLE_FULL;
+}
+
+static __always_inline int persist_choose(const struct pkt *p, struct service *s,
+					  const struct version *v, struct making *m, __u32 now,
+					  struct choice *out, const __u8 family)
+{
+	template_packet(&m->pkt, p, s, v, family);
+	flow_forward(&m->pkt, &m->template.flow, family);
+	m->template.hash = client_hash(&m->template.flow);
+	if (!out->one_packet)
+		out->control = control_of(v, family);
+	if (p->dport != s->key.port)
+		out->flags = CONN_SAME_PORT;
+	if (template_find(m, now, out, family))
+		return 0;
+	return template_make(m, s, v, now, out, family);
+}
+
+static __always_inline int service_choose(const struct pkt *p, struct service *s, __u32 now,
+					  struct choice *out, const __u8 family)
+{
+	const union unit *u = unit_get(READ_ONCE(s->version) & ((1 << VERSION_UNIT_BITS) - 1));
+	struct making *m = making_get();
+	int rc;
+
+	if (!u || !m)
+		return -REASON_NO_DESTINATION;
+	__builtin_memset(out, 0, sizeof(*out));
+	out->one_packet = u->version.flags & SVC_ONEPACKET && p->proto == IPPROTO_UDP;
+	if (out->one_packet && CTX_IS_XDP)
+		return REASON_SLOW_PATH; /* which would schedule it once more */
+	if (u->version.flags & SVC_PERSISTENT)
+		return persist_choose(p, s, &u->version, m, now, out, family);
+	if (!s->key.fwmark && p->dport != s->key.port)
+		return LEAVE; /* FTP's data, of which nothing is known */
+	rc = service_pick(s, &m->entry);
+	choice_set(out, &m->entry);
+	return rc;
+}
+
+/* Chooses a destination for a new connection, and if there is a template holds it
+ * already: 0, or what became of the packet. Functions of their own for the
+ * verifier's sake. */
+__noinline int service_choose4(const struct pkt *p, struct service *s, __u32 now,
+			       struct choice *out)
+{
+	return p && s && out ? service_choose(p, s, now, out, FAMILY_V4) : -REASON_NO_DESTINATION;
+}
+
+__noinline int service_choose6(const struct pkt *p, struct service *s, __u32 now,
+			       struct choice *out)
+{
+	return p && s && out ? service_choose(p, s, now, out, FAMILY_V6) : -REASON_NO_DESTINATION;
+}
