@@ -20,7 +20,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-generate build generate check-generated lint test test-kernels bench demo fuzz man packages clean root
+.PHONY: help deps deps-generate build generate check-generated lint test test-kernels bench demo model fuzz man packages clean root
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench: root deps build ## measure the data path, in three to five minutes, and c
 
 demo: root deps build ## show a load balancer at work, from nothing, in two minutes (root)
 	@scripts/demo.sh
+
+model: root deps ## compare the data path with the model over a million random steps (root)
+	EVS_MODEL_STEPS=1000000 $(GO) test -count=1 -timeout 2h -v ./test/model
 
 fuzz: ## run each fuzz target for FUZZTIME (20s)
 	@scripts/fuzz.sh $(FUZZTIME)

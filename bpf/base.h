@@ -43,7 +43,15 @@ static __always_inline bool addr_equal(const union addr *a, const union addr *b)
 	return a->q[0] == b->q[0] && a->q[1] == b->q[1];
 }
 
+/* The time of the table. */
+static __always_inline __u32 now_of(const struct settings *set)
+{
+	return bpf_jiffies64() + set->clock;
+}
+
 static __always_inline __u32 now_jiffies(void)
 {
-	return bpf_jiffies64();
+	struct settings *set = settings_get();
+
+	return set ? now_of(set) : 0;
 }

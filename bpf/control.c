@@ -31,6 +31,18 @@ int evs_start(struct __sk_buff *skb)
 	return ticker_start();
 }
 
+/* Ends what has expired without waiting for the timer. */
+SEC("tc")
+int evs_sweep(struct __sk_buff *skb)
+{
+	struct sweep *s = sweep_get();
+
+	if (!s)
+		return 1;
+	conns_sweep(s, now_jiffies());
+	return 0;
+}
+
 /* Both clocks at one moment: from two readings the caller learns HZ, from one
  * what an expiry means. */
 SEC("tc")

@@ -3,7 +3,10 @@
  * stays wrong: the receiver shall notice, not we. */
 #pragma once
 
-#include "work.h"
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+
+#include "abi.h"
 
 static __always_inline __u16 csum_fold(__u32 sum)
 {

@@ -15,7 +15,7 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 {
 	struct settings *set = settings_get();
 	struct pkt *p = &w->pkt;
-	__u32 now = now_jiffies();
+	__u32 now;
 	struct conn_ref ref;
 	__u8 interest;
 	bool reply;
@@ -23,6 +23,7 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 
 	if (!set)
 		return LEAVE;
+	now = now_of(set);
 	rc = packet_read(ctx, p, &interest, family);
 	if (rc)
 		return rc;

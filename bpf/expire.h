@@ -234,6 +234,17 @@ static int ticker_tick(void *map, __u32 *key, struct ticker *t)
 	return 0;
 }
 
+/* Ends all that has expired, at once. */
+static __always_inline void conns_sweep(struct sweep *s, __u32 now)
+{
+	struct sweep_walk w = {.now = now};
+
+	bpf_loop(conf_buckets4 + conf_overflow4, sweep_step4, &w, 0);
+	w.bucket = 0;
+	bpf_loop(conf_buckets6 + conf_overflow6, sweep_step6, &w, 0);
+	__sync_fetch_and_add(&s->expired, w.expired);
+}
+
 /* Starts the timer, or starts it again with this program's code. */
 static __always_inline int ticker_start(void)
 {

@@ -57,6 +57,11 @@ init() {
 		on evs attach --mode auto || fail "not attached again"
 		evs lab get --name k --requests 20 http://203.0.113.10/ >/run/out || fail "requests lost after attaching anew"
 		on evs unload || fail "not unloaded"
+		decap="evs lab exec --name k server1 evs realserver"
+		$decap setup --vip 203.0.113.10 --vip 2001:db8:2::10 --method tunnel --decap evs --mode xdp >/run/out || fail "no decapsulator"
+		cat /run/out
+		$decap status || fail "no status of the decapsulator"
+		$decap teardown || fail "decapsulator not taken off"
 		evs lab down --name k || fail "lab not taken down"
 		echo passed
 		poweroff -f

@@ -19,6 +19,7 @@ var verbs = []func() *cobra.Command{
 	statusVerb,
 	unloadVerb,
 	directorVerb,
+	realserverVerb,
 	labVerb,
 	manualVerb,
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,13 +20,15 @@ type door struct {
 	name    string
 	program string
 	attach  func(*ebpf.Program, facts) (link.Link, error)
+	// parent is where a filter of tc goes, 0 for a door that is none.
+	parent uint32
 }
 
 // The doors: tc is on every attached interface, also behind XDP; out is its other
 // half, for what the host itself sends.
 var (
-	tcDoor  = door{name: "tc", program: tcProgEvsTc, attach: attachTC}
-	outDoor = door{name: "out", program: tcProgEvsTcOut, attach: attachOut}
+	tcDoor  = door{name: "tc", program: tcProgEvsTc, attach: attachTC, parent: netlink.HANDLE_MIN_INGRESS}
+	outDoor = door{name: "out", program: tcProgEvsTcOut, attach: attachOut, parent: netlink.HANDLE_MIN_EGRESS}
 	xdpDoor = door{name: "xdp", program: xdpProgEvsXdp, attach: attachXDP}
 )
 
@@ -81,17 +84,29 @@ type Attachment struct {
 	Reason string
 }
 
-// attacher attaches the programs of one table. The caller holds the lock.
+// attacher attaches the programs of one purpose. The caller holds the lock.
 type attacher struct {
-	dir string // of the table
+	dir string // of their pins
+	// tc are the doors of tc, the first of which packets come in by.
+	tc  []door
+	xdp door
+	// clsact tells the filters of one purpose from those of another.
+	clsact uint16
+	// ports: frames may be redirected to interfaces that have the XDP door.
+	ports bool
+}
+
+// tableAttacher attaches the programs of the table pinned in dir.
+func tableAttacher(dir string) attacher {
+	return attacher{dir: dir, tc: []door{tcDoor, outDoor}, xdp: xdpDoor, clsact: 0xe5, ports: true}
 }
 
 func (a attacher) linkPath(pin string) string { return filepath.Join(a.dir, linksDir, pin) }
 
 // attached reports whether the pinned link is there and still on its interface.
 func (a attacher) attached(d door, f facts) bool {
-	if d.name != xdpDoor.name && a.clsactNoted(f.Index) != "" {
-		return true // both filters
+	if d.parent != 0 && a.clsactNoted(f.Index) != "" {
+		return true // all filters
 	}
 	l, err := link.LoadPinnedLink(a.linkPath(d.pin(f)), nil)
 	if err != nil {
@@ -144,7 +159,7 @@ func (a attacher) open(d door, f facts) error {
 	}
 	defer p.Close()
 	l, err := d.attach(p, f)
-	if errors.Is(err, ebpf.ErrNotSupported) && d.name == tcDoor.name {
+	if errors.Is(err, ebpf.ErrNotSupported) && d.name == a.tc[0].name {
 		return a.openClsact(f)
 	}
 	if err != nil {
@@ -162,7 +177,7 @@ func (a attacher) shut(d door, f facts) error {
 	if err := dropLink(a.linkPath(d.pin(f))); err != nil {
 		return fmt.Errorf("detach %s from %s: %w", d.name, f.Name, err)
 	}
-	if d.name == tcDoor.name {
+	if d.name == a.tc[0].name {
 		return a.shutClsact(f.Index)
 	}
 	return nil
@@ -173,9 +188,9 @@ func (a attacher) shut(d door, f facts) error {
 // strict, tc is enough where the driver refuses XDP.
 func (a attacher) set(f facts, m Mode, strict bool) error {
 	if m == ModeOff {
-		return errors.Join(a.setXDP(f, false), a.shut(tcDoor, f), a.shut(outDoor, f))
+		return errors.Join(a.setXDP(f, false), a.eachTC(a.shut, f))
 	}
-	if err := errors.Join(a.open(tcDoor, f), a.open(outDoor, f)); err != nil {
+	if err := a.eachTC(a.open, f); err != nil {
 		return err
 	}
 	c := choose(f, m)
@@ -186,7 +201,22 @@ func (a attacher) set(f facts, m Mode, strict bool) error {
 	return err
 }
 
+// eachTC does something with all doors of tc.
+func (a attacher) eachTC(do func(door, facts) error, f facts) error {
+	var errs []error
+	for _, d := range a.tc {
+		errs = append(errs, do(d, f))
+	}
+	return errors.Join(errs...)
+}
+
 func (a attacher) setXDP(f facts, on bool) error {
+	if !a.ports {
+		if on {
+			return a.open(a.xdp, f)
+		}
+		return a.shut(a.xdp, f)
+	}
 	ports, err := ebpf.LoadPinnedMap(filepath.Join(a.dir, controlMapXdpPorts), nil)
 	if err != nil {
 		return fmt.Errorf("map of XDP interfaces: %w", err)
@@ -196,9 +226,9 @@ func (a attacher) setXDP(f facts, on bool) error {
 		if err := ports.Delete(uint32(f.Index)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return fmt.Errorf("interface %s: %w", f.Name, err)
 		}
-		return a.shut(xdpDoor, f)
+		return a.shut(a.xdp, f)
 	}
-	if err := a.open(xdpDoor, f); err != nil {
+	if err := a.open(a.xdp, f); err != nil {
 		return err
 	}
 	return ports.Put(uint32(f.Index), uint32(1))
@@ -226,7 +256,7 @@ func (a attacher) tellAddrs(present []facts) error {
 // doors returns the doors that are open on an interface.
 func (a attacher) doors(f facts) []string {
 	var open []string
-	for _, d := range []door{tcDoor, xdpDoor} {
+	for _, d := range []door{a.tc[0], a.xdp} {
 		if a.attached(d, f) {
 			open = append(open, d.name)
 		}
@@ -242,8 +272,9 @@ func (a attacher) dropStale(present []facts) error {
 	}
 	known := map[string]bool{}
 	for _, f := range present {
-		for _, pin := range []string{tcDoor.pin(f), outDoor.pin(f), xdpDoor.pin(f), a.clsactNoted(f.Index)} {
-			known[pin] = true
+		known[a.clsactNoted(f.Index)] = true
+		for _, d := range append([]door{a.xdp}, a.tc...) {
+			known[d.pin(f)] = true
 		}
 	}
 	for _, e := range entries {
@@ -260,7 +291,7 @@ func (a attacher) dropStale(present []facts) error {
 // forgetPort takes the interface of a stale XDP link out of those that frames
 // are redirected to: another may get its number.
 func (a attacher) forgetPort(pin string) error {
-	number, ok := strings.CutPrefix(pin, xdpDoor.name+"-")
+	number, ok := strings.CutPrefix(pin, a.xdp.name+"-")
 	ifindex, err := strconv.Atoi(number)
 	if !ok || err != nil {
 		return nil

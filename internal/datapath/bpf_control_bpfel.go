@@ -334,6 +334,8 @@ type controlSettings struct {
 	DstUsed  uint32
 	Mode     uint32
 	Serial   uint64
+	Clock    uint32
+	Pad      uint32
 	UnitNext uint32
 	DstNext  uint32
 	Timeout  [32]uint32
@@ -502,6 +504,7 @@ const (
 	controlProgEvsClock     = "evs_clock"
 	controlProgEvsMark      = "evs_mark"
 	controlProgEvsStart     = "evs_start"
+	controlProgEvsSweep     = "evs_sweep"
 	controlVarAbiEnums      = "abi_enums"
 	controlVarConfBuckets4  = "conf_buckets4"
 	controlVarConfBuckets6  = "conf_buckets6"
@@ -559,6 +562,7 @@ type controlProgramSpecs struct {
 	EvsClock *ebpf.ProgramSpec `ebpf:"evs_clock"`
 	EvsMark  *ebpf.ProgramSpec `ebpf:"evs_mark"`
 	EvsStart *ebpf.ProgramSpec `ebpf:"evs_start"`
+	EvsSweep *ebpf.ProgramSpec `ebpf:"evs_sweep"`
 }
 
 // controlMapSpecs contains maps before they are loaded into the kernel.
@@ -705,6 +709,7 @@ type controlPrograms struct {
 	EvsClock *ebpf.Program `ebpf:"evs_clock"`
 	EvsMark  *ebpf.Program `ebpf:"evs_mark"`
 	EvsStart *ebpf.Program `ebpf:"evs_start"`
+	EvsSweep *ebpf.Program `ebpf:"evs_sweep"`
 }
 
 func (p *controlPrograms) Close() error {
@@ -712,6 +717,7 @@ func (p *controlPrograms) Close() error {
 		p.EvsClock,
 		p.EvsMark,
 		p.EvsStart,
+		p.EvsSweep,
 	)
 }
 

@@ -22,27 +22,19 @@ const (
 	clsactOwnNote = "clsactown-" // it is ours
 )
 
-// The place of the filter on an interface; other filters keep theirs.
-const (
-	clsactPriority = 0xe5
-	clsactHandle   = 0xe5
-)
-
-// clsactFilters are the filters of an interface.
-func clsactFilters(ifindex int) []*netlink.BpfFilter {
-	filter := func(program string, parent uint32) *netlink.BpfFilter {
-		return &netlink.BpfFilter{
+// clsactFilters are the filters of an interface, in places of their own; other
+// filters keep theirs.
+func (a attacher) clsactFilters(ifindex int) (filters []*netlink.BpfFilter) {
+	for _, d := range a.tc {
+		filters = append(filters, &netlink.BpfFilter{
 			FilterAttrs: netlink.FilterAttrs{
-				LinkIndex: ifindex, Parent: parent,
-				Handle: clsactHandle, Protocol: unix.ETH_P_ALL, Priority: clsactPriority,
+				LinkIndex: ifindex, Parent: d.parent,
+				Handle: uint32(a.clsact), Protocol: unix.ETH_P_ALL, Priority: a.clsact,
 			},
-			Name: program, DirectAction: true,
-		}
+			Name: d.program, DirectAction: true,
+		})
 	}
-	return []*netlink.BpfFilter{
-		filter(tcDoor.program, netlink.HANDLE_MIN_INGRESS),
-		filter(outDoor.program, netlink.HANDLE_MIN_EGRESS),
-	}
+	return filters
 }
 
 func clsactQdisc(ifindex int) netlink.Qdisc {
@@ -62,9 +54,9 @@ func (a attacher) openClsact(f facts) error {
 		note, err = clsactNote, nil
 	}
 	if err != nil {
-		return attachError(tcDoor, f, err)
+		return attachError(a.tc[0], f, err)
 	}
-	for i, filter := range clsactFilters(f.Index) {
+	for i, filter := range a.clsactFilters(f.Index) {
 		p, err := ebpf.LoadPinnedProgram(filepath.Join(a.dir, filter.Name), nil)
 		if err != nil {
 			return fmt.Errorf("tc filter of %s: %w", f.Name, err)
@@ -79,7 +71,7 @@ func (a attacher) openClsact(f facts) error {
 		}
 		p.Close()
 		if err != nil {
-			return errors.Join(attachError(tcDoor, f, err), a.shutClsact(f.Index))
+			return errors.Join(attachError(a.tc[0], f, err), a.shutClsact(f.Index))
 		}
 	}
 	return nil
@@ -112,7 +104,7 @@ func (a attacher) shutClsact(ifindex int) error {
 		return nil
 	}
 	var err error
-	for _, filter := range clsactFilters(ifindex) {
+	for _, filter := range a.clsactFilters(ifindex) {
 		if e := netlink.FilterDel(filter); e != nil && !gone(e) {
 			err = e
 		}

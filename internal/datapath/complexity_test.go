@@ -19,7 +19,11 @@ func TestTheVerifierIsFarFromItsLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, spec := range specs {
+	decap, err := loadDecap()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range append(specs, decap) {
 		coll, err := ebpf.NewCollection(spec)
 		if err != nil {
 			t.Fatalf("%+v", err)

@@ -231,6 +231,7 @@ func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 		d := &t.dsts.elems[i]
 		if d.Svc == uint16(slot) && d.Incarnation == s.Incarnation && d.Port == want.Port && d.Family == want.Family && d.Addr == want.Addr {
 			p.dsts[i] = true // nothing else of this edit takes it
+			t.addRIP(d)      // the filter may have forgotten it
 			t.now(func() { d.tune(want) })
 			return i, nil
 		}

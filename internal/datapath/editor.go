@@ -80,7 +80,7 @@ func (e *Editor) Edit(ctx context.Context, change func(*Table) error) error {
 			return err
 		}
 		if err = e.change(p, change); err != nil && made {
-			return errors.Join(err, attacher{dir: p.table()}.detach(), e.Close(), removePins(p.table()))
+			return errors.Join(err, tableAttacher(p.table()).detach(), e.Close(), removePins(p.table()))
 		}
 		return err
 	})
@@ -90,7 +90,7 @@ func (e *Editor) Edit(ctx context.Context, change func(*Table) error) error {
 func (e *Editor) EditExisting(ctx context.Context, change func(*Table) error) error {
 	return e.locked(ctx, func(p place) error {
 		if !exists(p.table()) {
-			return errors.Join(ErrNoTable, removePins(p.dir)) // the lock made it
+			return errors.Join(ErrNoTable, removePins(p.building()), p.leave()) // the lock made it
 		}
 		return e.change(p, change)
 	})

@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
+	"time"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -120,11 +121,7 @@ func releaseSupported(release string) bool {
 // build makes the maps and programs of a new table and pins them under dir.
 // What it leaves behind on failure is the caller's to remove.
 func build(dir string, sizes Sizes) error {
-	if err := os.MkdirAll(filepath.Join(dir, linksDir), 0o700); err != nil {
-		return fmt.Errorf("directory of pins: %w", err)
-	}
-	// The beacon comes first: it tells whose the directory is.
-	if err := pinBeacon(dir); err != nil {
+	if err := found(dir); err != nil {
 		return err
 	}
 	hz, err := measureTickRate()
@@ -135,6 +132,23 @@ func build(dir string, sizes Sizes) error {
 	if err != nil {
 		return err
 	}
+	if err := pinAll(specs, dir); err != nil {
+		return err
+	}
+	return initialise(dir)
+}
+
+// found makes a directory of pins. The beacon comes first: it tells whose the
+// directory is.
+func found(dir string) error {
+	if err := os.MkdirAll(filepath.Join(dir, linksDir), 0o700); err != nil {
+		return fmt.Errorf("directory of pins: %w", err)
+	}
+	return pinBeacon(dir)
+}
+
+// pinAll loads the collections and pins their programs and maps in dir.
+func pinAll(specs []*ebpf.CollectionSpec, dir string) error {
 	maps, err := loadAll(specs, dir)
 	if err != nil {
 		return err
@@ -145,7 +159,7 @@ func build(dir string, sizes Sizes) error {
 			return fmt.Errorf("pin map %s: %w", name, err)
 		}
 	}
-	return initialise(dir)
+	return nil
 }
 
 // pinBeacon pins a device map that holds the namespace's loopback interface.
@@ -322,10 +336,20 @@ func startTimer(dir string) error {
 		return fmt.Errorf("timer: %w", err)
 	}
 	defer start.Close()
-	if code, _, err := start.Test(make([]byte, 64)); err != nil || code != 0 {
-		return fmt.Errorf("timer did not start: code %d: %w", code, err)
+	// The kernel allocates the timer without waiting for memory, and so may
+	// fail once where the next attempt succeeds.
+	const attempts, pause = 20, 5 * time.Millisecond
+	for range attempts {
+		code, _, err := start.Test(make([]byte, 64))
+		switch {
+		case err != nil:
+			return fmt.Errorf("timer did not start: %w", err)
+		case code == 0:
+			return nil
+		}
+		time.Sleep(pause)
 	}
-	return nil
+	return errors.New("timer did not start: the kernel had no memory for it; try again")
 }
 
 // create makes this namespace's table unless it is there. The caller holds the

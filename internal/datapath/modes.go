@@ -41,7 +41,7 @@ func (m modes) of(name string) Mode {
 	return Mode(m.table.Settings().Mode)
 }
 
-func (t *Table) attacher() attacher { return attacher{dir: t.place.table()} }
+func (t *Table) attacher() attacher { return tableAttacher(t.place.table()) }
 
 // attachAll brings every interface to its mode: also those that appeared, or
 // went, since the last command. An interface whose driver refuses XDP is an

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evs-project/evs/internal/hostnet"
 )
 
@@ -32,6 +34,20 @@ func here() (place, error) {
 
 func (p place) table() string    { return filepath.Join(p.dir, "table") }
 func (p place) building() string { return filepath.Join(p.dir, "building") }
+func (p place) decap() string    { return filepath.Join(p.dir, "decap") }
+
+// leave removes the directory if nothing is pinned in it any more: the table
+// and the decapsulator may each be there without the other.
+func (p place) leave() error {
+	err := os.Remove(p.dir)
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// alive reports whether anything here belongs to a namespace that lives.
+func (p place) alive() bool { return alive(p.table()) || alive(p.decap()) }
 
 func exists(path string) bool {
 	_, err := os.Lstat(path)

@@ -118,7 +118,8 @@ func Unload(ctx context.Context) (bool, error) {
 	}
 	defer l.release()
 	had := exists(p.table())
-	return had, errors.Join(attacher{dir: p.table()}.detach(), removePins(p.dir), removeRemains(p))
+	return had, errors.Join(tableAttacher(p.table()).detach(),
+		removePins(p.table()), removePins(p.building()), p.leave(), removeRemains(p))
 }
 
 // removeRemains clears what dead namespaces and killed creations left. What
@@ -141,8 +142,7 @@ func removeRemains(own place) error {
 		if err != nil {
 			continue
 		}
-		p := place{root: own.root, dir: dir}
-		if !exists(p.table()) || !alive(p.table()) {
+		if p := (place{root: own.root, dir: dir}); !p.alive() {
 			errs = append(errs, removePins(dir))
 		}
 		l.release()
@@ -173,7 +173,27 @@ func (t *Table) clock() (reading, uint32, error) {
 		return reading{}, 0, err
 	}
 	now, err := read()
+	now.Jiffies += uint64(t.Settings().Clock)
 	return now, hz, err
+}
+
+// Advance puts the clock of the table forward and ends what expires by it: what
+// takes minutes can so be tested in no time.
+func (t *Table) Advance(by time.Duration) error {
+	_, hz, err := t.clock()
+	if err != nil {
+		return err
+	}
+	t.Settings().Clock += uint32(by * time.Duration(hz) / time.Second)
+	sweep, err := ebpf.LoadPinnedProgram(filepath.Join(t.place.table(), controlProgEvsSweep), nil)
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	defer sweep.Close()
+	if code, _, err := sweep.Test(make([]byte, 64)); err != nil || code != 0 {
+		return fmt.Errorf("sweep: code %d: %w", code, err)
+	}
+	return nil
 }
 
 // TimerAge returns how long ago the timer last ran.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"strings"
@@ -50,6 +51,10 @@ func apply(c Change) error {
 		return applyAddress(c)
 	case RouteTo:
 		return applyRoute(c)
+	case Device:
+		return applyDevice(c)
+	case FouPort:
+		return applyFou(c)
 	}
 	return fmt.Errorf("no such kind of change: %q", c.Kind)
 }
@@ -71,7 +76,7 @@ func applyAddress(c Change) error {
 		return err
 	}
 	if c.Old != "" {
-		old, err := netlink.ParseAddr(c.Old)
+		old, err := parseAddr(c.Old)
 		if err != nil {
 			return err
 		}
@@ -82,11 +87,21 @@ func applyAddress(c Change) error {
 	if c.New == "" {
 		return nil
 	}
-	added, err := netlink.ParseAddr(c.New)
+	added, err := parseAddr(c.New)
 	if err != nil {
 		return err
 	}
 	return netlink.AddrReplace(link, added)
+}
+
+// parseAddr reads an address as a Change has it.
+func parseAddr(value string) (*netlink.Addr, error) {
+	prefix, lifetime, _ := strings.Cut(value, " ")
+	a, err := netlink.ParseAddr(prefix)
+	if err == nil && lifetime != "" {
+		a.ValidLft = math.MaxUint32 // for ever, while PreferedLft is 0
+	}
+	return a, err
 }
 
 func applyRoute(c Change) error {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // watched are the settings Read looks at, for every interface, "all" and
@@ -47,10 +48,15 @@ func readLinks() ([]Link, error) {
 	}
 	var links []Link
 	for _, l := range found {
-		link := Link{Name: l.Attrs().Name, Up: l.Attrs().Flags&net.FlagUp != 0}
+		link := Link{Name: l.Attrs().Name, Up: l.Attrs().Flags&net.FlagUp != 0, Type: l.Type(), MTU: l.Attrs().MTU}
 		for _, a := range addrs {
-			if p, ok := prefixOf(a.IPNet); ok && a.LinkIndex == l.Attrs().Index {
-				link.Addresses = append(link.Addresses, p)
+			p, ok := prefixOf(a.IPNet)
+			if !ok || a.LinkIndex != l.Attrs().Index {
+				continue
+			}
+			link.Addresses = append(link.Addresses, p)
+			if a.Flags&unix.IFA_F_DADFAILED != 0 {
+				link.Faulty = append(link.Faulty, p.Addr())
 			}
 		}
 		links = append(links, link)

@@ -12,6 +12,10 @@ type Link struct {
 	Name      string
 	Up        bool
 	Addresses []netip.Prefix
+	Type      string // veth, bridge, ipip, …; device for hardware
+	MTU       int
+	// Faulty are the addresses that are not usable: found twice on the link.
+	Faulty []netip.Addr
 }
 
 // Route sends packets for To by way of Via, or, if Via is invalid, straight out
@@ -39,6 +43,9 @@ type Facts struct {
 	Routes []Route
 	// Sysctl has every setting the package looks at that the kernel has.
 	Sysctl Values
+	// FouPorts are the UDP ports that the kernel takes packets out of, by
+	// port, as a Change says it. Not every picture has them.
+	FouPorts []Change
 }
 
 // Link returns the interface called name.
@@ -54,21 +61,38 @@ func (f Facts) Link(name string) (Link, bool) {
 type InterfaceAddress struct {
 	Iface  string
 	Prefix netip.Prefix
+	// Unpreferred is never chosen as the source of the host's own packets.
+	Unpreferred bool
+}
+
+func (a InterfaceAddress) value() string {
+	if a.Unpreferred {
+		return a.Prefix.String() + " preferred_lft 0"
+	}
+	return a.Prefix.String()
 }
 
 // Want is the part of the configuration that is to be so. What it does not
 // mention stays as it is.
 type Want struct {
+	// Made are the devices and FOU ports to make, as changes.
+	Made      []Change
 	Sysctl    Values
 	Up        []string
 	Addresses []InterfaceAddress
 	Routes    []Route
 }
 
-// Plan decides what to change so that have becomes what is wanted: settings,
-// then links, addresses, routes. It is pure, and empty when all is well.
+// Plan decides what to change so that have becomes what is wanted: devices,
+// settings, then links, addresses, routes. It is pure, and empty when all is well.
 func Plan(have Facts, want Want) []Change {
-	changes := planSysctls(have.Sysctl, want.Sysctl)
+	var changes []Change
+	for _, c := range want.Made {
+		if !have.made(c) {
+			changes = append(changes, c)
+		}
+	}
+	changes = append(changes, planSysctls(have.Sysctl, want.Sysctl)...)
 	for _, name := range want.Up {
 		if link, _ := have.Link(name); !link.Up {
 			changes = append(changes, Change{Kind: LinkState, Name: name, Old: "down", New: "up"})
@@ -76,7 +100,7 @@ func Plan(have Facts, want Want) []Change {
 	}
 	for _, a := range want.Addresses {
 		if link, _ := have.Link(a.Iface); !slices.Contains(link.Addresses, a.Prefix) {
-			changes = append(changes, Change{Kind: Address, Name: a.Iface, New: a.Prefix.String()})
+			changes = append(changes, Change{Kind: Address, Name: a.Iface, New: a.value()})
 		}
 	}
 	for _, r := range want.Routes {
@@ -94,6 +118,25 @@ func Plan(have Facts, want Want) []Change {
 		}
 	}
 	return changes
+}
+
+// made tells whether what a change makes is there.
+func (f Facts) made(c Change) bool {
+	switch c.Kind {
+	case Device:
+		_, there := f.Link(c.Name)
+		return there
+	case FouPort:
+		return slices.ContainsFunc(f.FouPorts, func(p Change) bool { return p.Name == c.Name && p.New == c.New })
+	case LinkState:
+		link, _ := f.Link(c.Name)
+		return link.Up == (c.New == "up")
+	case Address:
+		link, _ := f.Link(c.Name)
+		prefix, _, _ := strings.Cut(c.New, " ")
+		return slices.ContainsFunc(link.Addresses, func(p netip.Prefix) bool { return p.String() == prefix })
+	}
+	return false
 }
 
 // planSysctls orders the writes so that nothing is lost on the way. accept_ra

@@ -181,7 +181,7 @@ func TestAChangeIsACommandAPersonWouldType(t *testing.T) {
 
 func TestLinksAddressesAndRoutesThatAreThereAreNotPlanned(t *testing.T) {
 	address, network, gateway := netip.MustParsePrefix("192.0.2.2/24"), netip.MustParsePrefix("0.0.0.0/0"), netip.MustParseAddr("192.0.2.1")
-	want := Want{Up: []string{"eth0"}, Addresses: []InterfaceAddress{{"eth0", address}}, Routes: []Route{{To: network, Via: gateway}}}
+	want := Want{Up: []string{"eth0"}, Addresses: []InterfaceAddress{{Iface: "eth0", Prefix: address}}, Routes: []Route{{To: network, Via: gateway}}}
 	empty := Facts{Links: []Link{{Name: "eth0"}}}
 	if got := Plan(empty, want); len(got) != 3 {
 		t.Errorf("planned %v, want three changes", got)

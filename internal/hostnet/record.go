@@ -24,6 +24,10 @@ type record struct {
 	// forwarding from the switch, and follow it back.
 	Interfaces []string          `json:"interfaces"`
 	Settings   map[string]memory `json:"settings"`
+	// Made are the changes of other kinds, in order.
+	Made []Change `json:"made,omitempty"`
+	// Wanted is what a real server was set up as.
+	Wanted json.RawMessage `json:"wanted,omitempty"`
 }
 
 // memory is the history of one setting.
@@ -41,6 +45,12 @@ func (r *record) note(have Facts, changes []Change) {
 	now := have.Sysctl.clone()
 	for _, c := range changes {
 		if c.Kind != Sysctl {
+			if !slices.Contains(r.Made, c) {
+				r.Made = append(r.Made, c)
+			}
+			continue
+		}
+		if c.Old == "" { // of a device to be made: it goes with that
 			continue
 		}
 		before := now.clone()
@@ -87,6 +97,20 @@ func (r *record) restore(now Values) (want Values, notes []string) {
 	return want, notes
 }
 
+// undo decides how to take back what was made, the last first: a VIP is gone
+// before the settings that kept it silent. What is not there any more is passed
+// over.
+func (r *record) undo(now Facts) (changes []Change, notes []string) {
+	for _, c := range slices.Backward(r.Made) {
+		if !now.made(c) {
+			notes = append(notes, fmt.Sprintf("`%s` was undone by someone else: nothing to restore", c.Command()))
+			continue
+		}
+		changes = append(changes, c.inverse())
+	}
+	return changes, notes
+}
+
 // known strips now of forwarding settings of interfaces that came after Setup.
 func (r *record) known(now Values) Values {
 	kept := now.clone()
@@ -98,7 +122,10 @@ func (r *record) known(now Values) Values {
 }
 
 func (r *record) clone() *record {
-	c := &record{Boot: r.Boot, Interfaces: slices.Clone(r.Interfaces), Settings: map[string]memory{}}
+	c := &record{
+		Boot: r.Boot, Interfaces: slices.Clone(r.Interfaces), Settings: map[string]memory{},
+		Made: slices.Clone(r.Made), Wanted: slices.Clone(r.Wanted),
+	}
 	for key, m := range r.Settings {
 		c.Settings[key] = memory{Old: m.Old, Ours: slices.Clone(m.Ours)}
 	}
@@ -129,10 +156,12 @@ func loadRecord(path string) (*record, error) {
 	return r, nil
 }
 
+func (r *record) empty() bool { return len(r.Settings) == 0 && len(r.Made) == 0 && r.Wanted == nil }
+
 // save writes the record beside its place and renames it there, so that a crash
 // leaves the old one or the new one. An empty record is no file.
 func (r *record) save(path string) error {
-	if len(r.Settings) == 0 {
+	if r.empty() {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove the record of what setup changed: %w", err)
 		}
@@ -193,15 +222,17 @@ func bootID() (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// Forget drops the record of the calling thread's network namespace, for one
-// that is about to be deleted. dir is RecordDir if empty.
+// Forget drops the records of the calling thread's network namespace, for one
+// that is about to be deleted: those in dir, or in their own places if it is empty.
 func Forget(dir string) error {
-	if dir == "" {
-		dir = RecordDir
+	var errs []error
+	for _, role := range []Role{DirectorRole, RealServerRole} {
+		o := Options{role: role, RecordDir: dir}
+		path, err := recordPath(o.recordDir())
+		if err == nil {
+			err = (&record{}).save(path)
+		}
+		errs = append(errs, err)
 	}
-	path, err := recordPath(dir)
-	if err != nil {
-		return err
-	}
-	return (&record{}).save(path)
+	return errors.Join(errs...)
 }

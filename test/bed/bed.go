@@ -11,9 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 
+	"github.com/evs-project/evs/internal/datapath"
 	"github.com/evs-project/evs/internal/hostnet"
 	"github.com/evs-project/evs/ipvs"
 )
@@ -70,6 +72,13 @@ func (b *Bed) close() (err error) {
 
 // Table is the director's table, for the goroutine that made the bed.
 func (b *Bed) Table() *ipvs.Table { return b.table }
+
+// Advance puts the clock of the director's table forward, and ends what expires by it.
+func (b *Bed) Advance(by time.Duration) error {
+	var e datapath.Editor
+	defer e.Close()
+	return e.View(func(t *datapath.Table) error { return t.Advance(by) })
+}
 
 // Pins is the directory in which the director's table is pinned: that of the
 // namespace's cookie.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/evs-project/evs/internal/ipvsadm"
+	"github.com/evs-project/evs/ipvs"
 	"github.com/evs-project/evs/test/conformance"
 )
 
@@ -64,25 +65,24 @@ func (b *Bed) IP(args ...string) error {
 func (b *Bed) Sysctl(setting string) error {
 	name, value, _ := strings.Cut(setting, "=")
 	if strings.HasPrefix(name, "net.ipv4.vs.") {
-		return b.setting(name, value)
+		return b.table.SetSysctl(name, value)
 	}
 	path := filepath.Join("/proc/sys", strings.ReplaceAll(name, ".", "/"))
 	return os.WriteFile(path, []byte(value), 0)
 }
 
-// setting accepts what has the value the data path always has.
-func (b *Bed) setting(name, value string) error {
-	always := map[string]string{
-		"net.ipv4.vs.conn_reuse_mode": "1", "net.ipv4.vs.expire_nodest_conn": "0", "net.ipv4.vs.expire_quiescent_template": "0",
-		"net.ipv4.vs.nat_icmp_send": "0", "net.ipv4.vs.sloppy_sctp": "0",
-	}
-	if always[name] != value {
-		return fmt.Errorf("setting %s=%s is not in the data path", name, value)
-	}
-	return nil
-}
-
-// Mark gives packets a firewall mark before the data path sees them.
+// Mark gives packets a firewall mark before the data path looks for a service.
 func (b *Bed) Mark(m conformance.Mark) error {
-	return fmt.Errorf("firewall mark %d for %s: the data path has no marks", m.Mark, m.Dst)
+	dst, err := netip.ParsePrefix(m.Dst)
+	if err != nil {
+		return err
+	}
+	rule := ipvs.MarkRule{Destination: dst, Mark: m.Mark}
+	if m.Proto != "" {
+		rule.Protocol = ipvs.Protocol(protocols[m.Proto])
+	}
+	if m.Dport != 0 {
+		rule.Ports = []ipvs.PortRange{{Low: m.Dport, High: m.Dport}}
+	}
+	return b.table.AddMark(rule)
 }

@@ -75,7 +75,9 @@ func (r *replay) step(step conformance.Step) error {
 		return r.bed.Mark(*set.Mark)
 	}
 	if set.Sleep > 0 {
-		time.Sleep(time.Duration(set.Sleep * float64(time.Second)))
+		if err := r.bed.Advance(time.Duration(set.Sleep * float64(time.Second))); err != nil {
+			return err
+		}
 		return r.after(step, nil, 2)
 	}
 	p, err := conformance.Read[conformance.Packet](step)

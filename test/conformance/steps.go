@@ -77,8 +77,8 @@ type Setting struct {
 type Mark struct {
 	Dst   string `json:"dst"` // prefix
 	Mark  uint32 `json:"mark"`
-	Proto string `json:"proto"` // "" any
-	Dport uint16 `json:"dport"` // 0 any
+	Proto string `json:"proto,omitempty"` // "" any
+	Dport uint16 `json:"dport,omitempty"` // 0 any
 }
 
 // Read reads a step that is no command.

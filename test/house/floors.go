@@ -18,7 +18,7 @@ var floors = []floor{
 	{"data path", []string{"internal/datapath"}},
 	{"table", []string{"ipvs"}},
 	{"languages and senses", []string{"internal/ipvsadm", "internal/options", "internal/listing", "internal/config", "internal/health", "internal/weight", "internal/manual"}},
-	{"director and doors", []string{"internal/director", "internal/lab", "internal/metrics", "internal/web"}},
+	{"director and doors", []string{"internal/director", "internal/lab", "internal/metrics", "internal/web", "internal/realserver", "internal/doctor"}},
 	{"roof", []string{"cmd/evs", "bench/...", "test/..."}},
 }
 

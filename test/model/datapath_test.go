@@ -1,0 +1,146 @@
+package model_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/evs-project/evs/ipvs"
+	"github.com/evs-project/evs/test/bed"
+	"github.com/evs-project/evs/test/model"
+)
+
+// kernel is the data path, entered by test runs of its programs: a packet that XDP
+// passes on meets tc.
+type kernel struct {
+	bed     *bed.Bed
+	xdp, tc *ebpf.Program
+	out     []byte
+	held    time.Time // when the clock of the table was last set
+}
+
+func newKernel(t *testing.T) *kernel {
+	k := &kernel{bed: bed.New(t, ipvs.AttachXDP), out: make([]byte, 4096), held: time.Now()}
+	for name, p := range map[string]**ebpf.Program{"evs_xdp": &k.xdp, "evs_tc": &k.tc} {
+		program, err := k.bed.Program(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { program.Close() })
+		*p = program
+	}
+	return k
+}
+
+// reset empties the table, of connections too.
+func (k *kernel) reset() error {
+	if _, stderr, exit := k.bed.Ipvsadm("-C"); exit != 0 {
+		return fmt.Errorf("ipvsadm -C: exit %d: %s", exit, stderr)
+	}
+	return k.advance(2 * time.Hour)
+}
+
+// advance steps the clock of the table, which goes on by itself too, and takes that
+// back.
+func (k *kernel) advance(by time.Duration) error {
+	now := time.Now()
+	by -= now.Sub(k.held)
+	k.held = now
+	return k.bed.Advance(by)
+}
+
+func (k *kernel) edit(e edit) error {
+	if _, stderr, exit := k.bed.Ipvsadm(e.argv()...); exit != 0 {
+		return fmt.Errorf("exit %d: %s", exit, stderr)
+	}
+	return nil
+}
+
+const (
+	xdpDrop, xdpPass, xdpRedirect = 1, 2, 4
+	tcShot, tcRedirect, tcUnspec  = 2, 7, 0xffffffff
+)
+
+// run puts a frame through both programs: the verdict as that of tc.
+func (k *kernel) run(frame []byte, ifindex int) (verdict uint32, out []byte, err error) {
+	md, skb := make([]byte, 24), make([]byte, 192)
+	binary.NativeEndian.PutUint32(md[4:], uint32(len(frame)))
+	binary.NativeEndian.PutUint32(md[12:], uint32(ifindex))
+	binary.NativeEndian.PutUint32(skb[40:], uint32(ifindex))
+	run := ebpf.RunOptions{Data: frame, DataOut: k.out[:cap(k.out)], Context: md}
+	verdict, err = k.xdp.Run(&run)
+	if err != nil {
+		return 0, nil, err
+	}
+	switch verdict {
+	case xdpDrop:
+		return tcShot, nil, nil
+	case xdpRedirect:
+		return tcRedirect, run.DataOut, nil
+	case xdpPass:
+		run = ebpf.RunOptions{Data: bytes.Clone(run.DataOut), DataOut: k.out[:cap(k.out)], Context: skb}
+		verdict, err = k.tc.Run(&run)
+		return verdict, run.DataOut, err
+	}
+	return 0, nil, fmt.Errorf("verdict %d of XDP", verdict)
+}
+
+// packet lets one pass: its fate and the server it was sent to.
+func (k *kernel) packet(p model.Packet) (model.Fate, netip.AddrPort, error) {
+	in := bed.Packet{
+		Proto: p.Proto, Flags: p.Flags, Len: 8,
+		Src: p.Client.Addr(), Sport: p.Client.Port(), Dst: p.Virtual.Addr(), Dport: p.Virtual.Port(),
+	}
+	ifindex := k.bed.D0
+	if p.Reply {
+		ifindex = k.bed.D1
+		in.From, in.Src, in.Sport = "server", p.Server.Addr(), p.Server.Port()
+		in.Dst, in.Dport = p.Client.Addr(), p.Client.Port()
+	}
+	frame, err := in.Frame()
+	if err != nil {
+		return "", netip.AddrPort{}, err
+	}
+	verdict, out, err := k.run(frame, ifindex)
+	if err != nil {
+		return "", netip.AddrPort{}, err
+	}
+	switch verdict {
+	case tcUnspec:
+		if !bytes.Equal(out, frame) {
+			return "", netip.AddrPort{}, fmt.Errorf("a packet that was left to the host was changed: %x", out)
+		}
+		return model.Host, netip.AddrPort{}, nil
+	case tcShot:
+		return model.Dropped, netip.AddrPort{}, nil
+	case tcRedirect:
+		return k.sent(p, out)
+	}
+	return "", netip.AddrPort{}, fmt.Errorf("verdict %d of tc", verdict)
+}
+
+// sent reads off a frame where it went.
+func (k *kernel) sent(p model.Packet, frame []byte) (model.Fate, netip.AddrPort, error) {
+	seen, err := bed.Parse(frame)
+	if err != nil {
+		return "", netip.AddrPort{}, err
+	}
+	icmp := seen.Proto == 1 || seen.Proto == 58
+	switch {
+	case icmp && seen.Dst.Addr() == p.Client.Addr():
+		return model.Refused, netip.AddrPort{}, nil
+	case p.Reply && seen.Src == p.Virtual && seen.Dst == p.Client:
+		return model.Sent, netip.AddrPort{}, nil
+	case p.Reply || !seen.To.IsValid():
+		return "", netip.AddrPort{}, fmt.Errorf("it left as %s, to %s", seen, seen.To)
+	case seen.Dst.Addr() == seen.To && seen.Src == p.Client: // masquerading
+		return model.Sent, seen.Dst, nil
+	}
+	// Direct routing keeps the port, and so does what goes through a tunnel.
+	return model.Sent, netip.AddrPortFrom(seen.To, p.Virtual.Port()), nil
+}
