@@ -58,8 +58,14 @@ enum conn_state {
 /* A slot with this bit in proto is a persistence template. */
 #define TEMPLATE 0x80
 
-/* Its state, from an enum of its own. */
-enum template_state { TEMPLATE_NONE, TEMPLATE_ASSURED };
+/* Its state, bits of an enum of its own. */
+enum template_state {
+	TEMPLATE_ASSURED = 1, /* a server has answered one of its connections */
+	TEMPLATE_DUE = 2,     /* has run out, and waits for those it holds */
+};
+
+/* How long a template that has run out stays for those it holds. */
+enum template_time { HELD_SECONDS = 60 };
 
 /*
  * A connection, 32 bytes, two to a cache line: all of one over IPv4, the head of

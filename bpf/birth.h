@@ -125,9 +125,11 @@ static __always_inline bool bucket_twin(struct bucket6 *b, const struct birth *b
 
 #pragma unroll
 	for (int i = 0; i < SLOTS_PER_BUCKET; i++)
-		if (!twin && slot_holds(b, i, &birth->flow, p, family) &&
-		    life_valid(life_read(&b->slot[i]), birth->now))
-			twin = true;
+		if (!twin && slot_holds(b, i, &birth->flow, p, family)) {
+			union life l = life_read(&b->slot[i]);
+
+			twin = life_valid(l, birth->now) || template_stays(&b->slot[i], l);
+		}
 	return twin;
 }
 

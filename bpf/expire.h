@@ -37,21 +37,25 @@ static __always_inline struct sweep *sweep_get(void)
 struct sweep_walk {
 	__u32 bucket;
 	__u32 now;
+	__u32 templates; /* are to be looked at too */
 	__u64 expired;
 };
 
 /* Ends what is in a slot if its time has come. */
-static __always_inline bool slot_end(__u32 bucket, __u32 slot, __u32 now, const __u8 family)
+static __always_inline bool slot_end(__u32 bucket, __u32 slot, __u32 now, __u32 templates,
+				     const __u8 family)
 {
 	struct bucket6 *b = bucket_get(bucket, family);
 	__u32 place = slot % SLOTS_PER_BUCKET, group;
+	struct remains remains;
 	struct flow f = {};
 	struct conn *c;
 	union life l;
 	struct dst *d;
 	__u64 hash;
 
-	if (!b)
+	/* behind the table are packets that were scheduled by themselves */
+	if (!b || bucket >= bucket_count(family) + overflow_count(family))
 		return false;
 	c = &b->slot[place];
 	l = life_read(c);
@@ -64,35 +68,36 @@ static __always_inline bool slot_end(__u32 bucket, __u32 slot, __u32 now, const 
 	hash = client_hash(&f);
 	group = overflow_group(hash, family);
 	if (c->proto & TEMPLATE)
-		return template_expire(c, d, l, now, hash, group);
-	return conn_finish(c, family == FAMILY_V6 ? &b->ends[place] : NULL, d, l, group, family);
+		return templates && template_expire(c, d, l, now, hash, group);
+	return conn_finish(c, family == FAMILY_V6 ? &b->ends[place] : NULL, d, l, group, &remains,
+			   family);
 }
 
 /* For the verifier's sake, as conn_seek. */
-__noinline int slot_end4(__u32 bucket, __u32 slot, __u32 now)
+__noinline int slot_end4(__u32 bucket, __u32 slot, __u32 now, __u32 templates)
 {
-	return slot_end(bucket, slot, now, FAMILY_V4);
+	return slot_end(bucket, slot, now, templates, FAMILY_V4);
 }
 
-__noinline int slot_end6(__u32 bucket, __u32 slot, __u32 now)
+__noinline int slot_end6(__u32 bucket, __u32 slot, __u32 now, __u32 templates)
 {
-	return slot_end(bucket, slot, now, FAMILY_V6);
+	return slot_end(bucket, slot, now, templates, FAMILY_V6);
 }
 
 static __always_inline long bucket_sweep(struct sweep_walk *w, const __u8 family)
 {
 	struct bucket6 *b = bucket_get(w->bucket, family);
 
-	/* behind the table, packets that are scheduled by themselves */
-	if (!b || w->bucket >= bucket_count(family) + overflow_count(family)) {
+	if (!b) {
 		w->bucket = 0;
 		return 0;
 	}
 #pragma unroll
 	for (int s = 0; s < SLOTS_PER_BUCKET; s++)
 		if (life_over(life_read(&b->slot[s]), w->now))
-			w->expired += family == FAMILY_V6 ? slot_end6(w->bucket, s, w->now)
-							  : slot_end4(w->bucket, s, w->now);
+			w->expired += family == FAMILY_V6
+					      ? slot_end6(w->bucket, s, w->now, w->templates)
+					      : slot_end4(w->bucket, s, w->now, w->templates);
 	w->bucket++;
 	return 0;
 }
@@ -110,7 +115,7 @@ static long sweep_step6(__u32 i, struct sweep_walk *w)
 /* Sweeps a tick's share of the buckets of both families. */
 static __always_inline void conns_tick(struct sweep *s, __u32 now)
 {
-	struct sweep_walk w = {.now = now, .bucket = s->bucket};
+	struct sweep_walk w = {.now = now, .bucket = s->bucket, .templates = true};
 
 	bpf_loop((conf_buckets4 + conf_overflow4) / TICKS_PER_PASS + 1, sweep_step4, &w, 0);
 	if (w.bucket < s->bucket)
@@ -239,9 +244,13 @@ static __always_inline void conns_sweep(struct sweep *s, __u32 now)
 {
 	struct sweep_walk w = {.now = now};
 
-	bpf_loop(conf_buckets4 + conf_overflow4, sweep_step4, &w, 0);
-	w.bucket = 0;
-	bpf_loop(conf_buckets6 + conf_overflow6, sweep_step6, &w, 0);
+	for (int pass = 0; pass < 2; pass++) {
+		w.bucket = 0;
+		bpf_loop(conf_buckets4 + conf_overflow4, sweep_step4, &w, 0);
+		w.bucket = 0;
+		bpf_loop(conf_buckets6 + conf_overflow6, sweep_step6, &w, 0);
+		w.templates = true; /* only now, as of those they hold some had run out */
+	}
 	__sync_fetch_and_add(&s->expired, w.expired);
 }
 

@@ -75,6 +75,13 @@ static __always_inline bool slot_answers(const struct conn *c, union life l, con
 	       server_port(c, l, d) == f->rport;
 }
 
+/* Whether what has run out is a template that holds connections. */
+static __always_inline bool template_stays(const struct conn *c, union life l)
+{
+	return c->proto & TEMPLATE && (l.flags & CONN_RETIRED) == CONN_LIVE &&
+	       READ_ONCE(c->nexthop_stamp);
+}
+
 /* Whether the slot is this packet's connection; fills ref if so. */
 static __always_inline bool slot_match(struct bucket6 *b, int i, const struct flow *f,
 				       const struct pkt *p, __u32 now, struct conn_ref *ref,
@@ -87,7 +94,7 @@ static __always_inline bool slot_match(struct bucket6 *b, int i, const struct fl
 	if (!slot_holds(b, i, f, p, family))
 		return false;
 	l = life_read(c);
-	if (!life_valid(l, now))
+	if (!life_valid(l, now) && !template_stays(c, l))
 		return false;
 	d = dst_get(c->dst);
 	if (!d || (f->reply && !slot_answers(c, l, d, f, p, family)))

@@ -43,23 +43,29 @@ static __always_inline bool method_supported(__u8 method, const struct dst *d, _
 }
 
 /* A connection that was not born holds no template. */
-static __always_inline void birth_failed(const struct birth *b, const struct pkt *p,
+static __always_inline void birth_failed(struct making *m, const struct pkt *p,
 					 const __u8 family)
 {
-	struct conn c = {
-		.caddr = b->flow.key, .vaddr = b->flow.vaddr, .dst = b->dst,
-		.proto = b->flow.proto, .control = b->control,
-	};
+	const struct birth *b = &m->conn;
+	struct conn *c = &m->remains.conn;
 
-	if (b->control)
-		conn_tell(&c, &p->saddr, TELL_END, family);
+	if (!b->control)
+		return;
+	*conn_key(c) = b->flow.key;
+	c->vaddr = b->flow.vaddr;
+	c->dst = b->dst;
+	c->proto = b->flow.proto;
+	c->control = b->control;
+	conn_tell(c, &p->saddr, TELL_END, family);
 }
 
 /* Brings the connection to life that was chosen: 0, ONE_PACKET or a reason. */
-static __always_inline int conn_bear(struct birth *b, const struct choice *c, const struct pkt *p,
+static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 				     const struct settings *set, const __u8 family)
 {
+	const struct choice *c = &m->choice;
 	struct dst *d = dst_get(c->dst);
+	struct birth *b = &m->conn;
 	enum method method;
 	int rc;
 
@@ -79,7 +85,7 @@ static __always_inline int conn_bear(struct birth *b, const struct choice *c, co
 	case BIRTH_FULL:
 		return -REASON_TABLE_FULL;
 	case BIRTH_EXISTS:
-		birth_failed(b, p, family); /* another CPU's is the one that is held */
+		birth_failed(m, p, family); /* another CPU's is the one that is held */
 		return 0;
 	case BIRTH_NEW:
 		dst_count(d, b->life.flags, 1);
@@ -96,7 +102,6 @@ static __always_inline int conn_make(const struct pkt *p, __u32 now, const __u8 
 	struct settings *set = settings_get();
 	struct service *s = service_find(p);
 	struct making *m = making_get();
-	struct choice *c;
 	struct birth *b;
 	int rc;
 
@@ -106,21 +111,20 @@ static __always_inline int conn_make(const struct pkt *p, __u32 now, const __u8 
 		ctx_count_left(REASON_NOT_A_START);
 		return LEAVE;
 	}
-	c = &m->choice;
-	rc = family == FAMILY_V6 ? service_choose6(p, s, now, c) : service_choose4(p, s, now, c);
+	rc = service_choose(p, s, m, now, family);
 	if (rc)
 		return rc;
 	b = &m->conn;
 	b->now = now;
 	flow_forward(p, &b->flow, family);
 	b->hash = client_hash(&b->flow);
-	b->dst = c->dst;
-	b->control = c->control;
+	b->dst = m->choice.dst;
+	b->control = m->choice.control;
 	b->nexthop = 0;
 	b->nexthop_stamp = 0;
-	rc = conn_bear(b, c, p, set, family);
+	rc = conn_bear(m, p, set, family);
 	if (rc < 0)
-		birth_failed(b, p, family);
+		birth_failed(m, p, family);
 	return rc;
 }
 
@@ -139,11 +143,14 @@ static __noinline int conn_make6(const struct pkt *p, __u32 now)
 static __always_inline bool conn_reopen(const struct pkt *p, struct conn_ref *ref, __u64 hash,
 					const __u8 family)
 {
+	struct making *m;
+
 	if (p->proto != IPPROTO_TCP || !(p->flags & TCP_SYN) ||
 	    (ref->life.state != STATE_TIME_WAIT && ref->life.state != STATE_CLOSE))
 		return false;
-	if (conn_finish(ref->conn, ref->ends, ref->dst, ref->life, overflow_group(hash, family),
-			family))
+	m = making_get();
+	if (m && conn_finish(ref->conn, ref->ends, ref->dst, ref->life,
+			     overflow_group(hash, family), &m->remains, family))
 		count(REASON_REOPENED);
 	return true;
 }

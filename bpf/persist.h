@@ -19,6 +19,7 @@ struct choice {
 	__u8 control;	 /* of the connection, as in struct conn */
 	__u8 flags;	 /* of the connection, further ones */
 	__u8 one_packet; /* it is to be a connection of one packet */
+	__u8 persistent; /* it is to have a template */
 };
 
 /* What it takes to make a connection, and its template. It lies in a map, as the
@@ -26,6 +27,7 @@ struct choice {
 struct making {
 	struct pkt pkt; /* the packet as its template would be found by */
 	struct birth template, conn;
+	struct remains remains; /* of the connection before */
 	struct choice choice;
 	struct entry entry;
 };
@@ -44,10 +46,14 @@ static __always_inline struct making *making_get(void)
 	return bpf_map_lookup_elem(&makings, &zero);
 }
 
-static __always_inline void choice_set(struct choice *c, const struct entry *e)
+/* Not an error: nobody has chosen yet. No reason has its number. */
+#define SCHEDULE 0x300
+
+static __always_inline const struct version *service_version(const struct service *s)
 {
-	c->dst = e->dst;
-	c->method = e->method;
+	union unit *u = unit_get(READ_ONCE(s->version) & ((1 << VERSION_UNIT_BITS) - 1));
+
+	return u ? &u->version : NULL;
 }
 
 /* How a connection says which template is its own: 0 where a mask is no prefix. */
@@ -95,8 +101,7 @@ static __always_inline bool template_leads(const struct dst *d, const struct dst
 }
 
 /* Finds the template and renews it. */
-static __always_inline bool template_find(const struct making *m, __u32 now, struct choice *out,
-					  const __u8 family)
+static __always_inline bool template_find(struct making *m, __u32 now, const __u8 family)
 {
 	struct birth_lock *lock = birth_lock_get(m->template.hash);
 	struct dst_conf *c;
@@ -106,101 +111,116 @@ static __always_inline bool template_find(const struct making *m, __u32 now, str
 	    !conn_open(conn_seek(&m->template.flow, &m->pkt, m->template.hash, now, family),
 		       &m->template.flow, &m->pkt, now, &t, family))
 		return false;
-	out->dst = t.conn->dst;
-	c = dst_conf_get(out->dst);
+	m->choice.dst = t.conn->dst;
+	c = dst_conf_get(m->choice.dst);
 	if (!c)
 		return false;
-	out->method = c->method;
+	m->choice.method = c->method;
 	if (template_leads(t.dst, c))
-		return template_renew(t.conn, t.life, lock, now, out->control);
+		return template_renew(t.conn, t.life, lock, now, m->choice.control);
 	template_retire(t.conn, t.life, lock);
 	return false;
 }
 
-/* Schedules, and makes a template of it. */
-static __always_inline int template_make(struct making *m, struct service *s,
-					 const struct version *v, __u32 now, struct choice *out,
-					 const __u8 family)
+/* Looks for what was decided before: 0 if a template says who gets the packet,
+ * SCHEDULE if the scheduler is to, or what became of the packet. */
+static __always_inline int service_consult(const struct pkt *p, const struct service *s,
+					   __u32 now, const __u8 family)
 {
-	struct birth *b = &m->template;
+	const struct version *v = service_version(s);
+	struct making *m = making_get();
+	struct choice *c;
+
+	if (!v || !m)
+		return -REASON_NO_DESTINATION;
+	c = &m->choice;
+	__builtin_memset(c, 0, sizeof(*c));
+	c->one_packet = v->flags & SVC_ONEPACKET && p->proto == IPPROTO_UDP;
+	if (c->one_packet && CTX_IS_XDP)
+		return REASON_SLOW_PATH; /* which would schedule it once more */
+	if (!(v->flags & SVC_PERSISTENT)) /* of FTP's data nothing is known */
+		return s->key.fwmark || p->dport == s->key.port ? SCHEDULE : LEAVE;
+	c->persistent = true;
+	if (!c->one_packet)
+		c->control = control_of(v, family);
+	if (p->dport != s->key.port)
+		c->flags = CONN_SAME_PORT;
+	template_packet(&m->pkt, p, s, v, family);
+	flow_forward(&m->pkt, &m->template.flow, family);
+	m->template.hash = client_hash(&m->template.flow);
+	return template_find(m, now, family) ? 0 : SCHEDULE;
+}
+
+/* Makes a template of what the scheduler has chosen. */
+static __always_inline int template_make(const struct service *s, __u32 now, const __u8 family)
+{
+	const struct version *v = service_version(s);
+	struct making *m = making_get();
+	struct birth *b;
 	struct dst *d;
 	int rc;
 
-	rc = service_pick(s, &m->entry);
-	if (rc)
-		return rc;
-	choice_set(out, &m->entry);
-	d = dst_get(out->dst);
+	if (!v || !m)
+		return -REASON_NO_DESTINATION;
+	d = dst_get(m->choice.dst);
 	if (!d)
 		return -REASON_NO_DESTINATION;
-	b->dst = out->dst;
+	b = &m->template;
+	b->dst = m->choice.dst;
 	b->now = now;
 	b->life.word = 0;
 	b->life.flags = CONN_LIVE;
 	b->life.expires = jiffies_after(now, v->timeout);
 	b->control = v->timeout >> 16;
 	b->nexthop = v->timeout;
-	b->nexthop_stamp = out->control != 0;
+	b->nexthop_stamp = m->choice.control != 0;
 	rc = family == FAMILY_V6 ? conn_birth6(b, &m->pkt) : conn_birth4(b, &m->pkt);
 	if (rc == BIRTH_NEW) {
 		__sync_fetch_and_add(&d->persistent, 1);
-		dst_came(out->dst, d);
+		dst_came(b->dst, d);
 		count(REASON_NEW_TEMPLATE);
 		return 0;
 	}
 	/* another CPU has just made it */
-	return rc == BIRTH_EXISTS && template_find(m, now, out, family) ? 0 : -REASON_TABLE_FULL;
+	return rc == BIRTH_EXISTS && template_find(m, now, family) ? 0 : -REASON_TABLE_FULL;
 }
 
-static __always_inline int persist_choose(const struct pkt *p, struct service *s,
-					  const struct version *v, struct making *m, __u32 now,
-					  struct choice *out, const __u8 family)
+/* Functions of their own for the verifier's sake. */
+__noinline int service_consult4(const struct pkt *p, const struct service *s, __u32 now)
 {
-	template_packet(&m->pkt, p, s, v, family);
-	flow_forward(&m->pkt, &m->template.flow, family);
-	m->template.hash = client_hash(&m->template.flow);
-	if (!out->one_packet)
-		out->control = control_of(v, family);
-	if (p->dport != s->key.port)
-		out->flags = CONN_SAME_PORT;
-	if (template_find(m, now, out, family))
-		return 0;
-	return template_make(m, s, v, now, out, family);
+	return p && s ? service_consult(p, s, now, FAMILY_V4) : -REASON_NO_DESTINATION;
 }
 
-static __always_inline int service_choose(const struct pkt *p, struct service *s, __u32 now,
-					  struct choice *out, const __u8 family)
+__noinline int service_consult6(const struct pkt *p, const struct service *s, __u32 now)
 {
-	const union unit *u = unit_get(READ_ONCE(s->version) & ((1 << VERSION_UNIT_BITS) - 1));
-	struct making *m = making_get();
-	int rc;
+	return p && s ? service_consult(p, s, now, FAMILY_V6) : -REASON_NO_DESTINATION;
+}
 
-	if (!u || !m)
-		return -REASON_NO_DESTINATION;
-	__builtin_memset(out, 0, sizeof(*out));
-	out->one_packet = u->version.flags & SVC_ONEPACKET && p->proto == IPPROTO_UDP;
-	if (out->one_packet && CTX_IS_XDP)
-		return REASON_SLOW_PATH; /* which would schedule it once more */
-	if (u->version.flags & SVC_PERSISTENT)
-		return persist_choose(p, s, &u->version, m, now, out, family);
-	if (!s->key.fwmark && p->dport != s->key.port)
-		return LEAVE; /* FTP's data, of which nothing is known */
+__noinline int template_make4(const struct service *s, __u32 now)
+{
+	return s ? template_make(s, now, FAMILY_V4) : -REASON_NO_DESTINATION;
+}
+
+__noinline int template_make6(const struct service *s, __u32 now)
+{
+	return s ? template_make(s, now, FAMILY_V6) : -REASON_NO_DESTINATION;
+}
+
+/* Chooses a destination for a new connection, and holds the template if there is
+ * one: 0, or what became of the packet. */
+static __always_inline int service_choose(const struct pkt *p, struct service *s,
+					  struct making *m, __u32 now, const __u8 family)
+{
+	int rc = family == FAMILY_V6 ? service_consult6(p, s, now) : service_consult4(p, s, now);
+
+	if (rc != SCHEDULE)
+		return rc;
 	rc = service_pick(s, &m->entry);
-	choice_set(out, &m->entry);
-	return rc;
-}
-
-/* Chooses a destination for a new connection, and if there is a template holds it
- * already: 0, or what became of the packet. Functions of their own for the
- * verifier's sake. */
-__noinline int service_choose4(const struct pkt *p, struct service *s, __u32 now,
-			       struct choice *out)
-{
-	return p && s && out ? service_choose(p, s, now, out, FAMILY_V4) : -REASON_NO_DESTINATION;
-}
-
-__noinline int service_choose6(const struct pkt *p, struct service *s, __u32 now,
-			       struct choice *out)
-{
-	return p && s && out ? service_choose(p, s, now, out, FAMILY_V6) : -REASON_NO_DESTINATION;
+	if (rc)
+		return rc;
+	m->choice.dst = m->entry.dst;
+	m->choice.method = m->entry.method;
+	if (!m->choice.persistent)
+		return 0;
+	return family == FAMILY_V6 ? template_make6(s, now) : template_make4(s, now);
 }

@@ -7,8 +7,9 @@
  * packet ever meets one.
  *
  * A template holds the connections made by it: as long as there are some it does
- * not end, but stays for another minute each time its own comes. It knows how many
- * they are; a connection knows how wide the network was (conn.control), which is
+ * not end, but stays for another minute each time its own comes. The sweep may come
+ * by it before it comes by connections that have run out too; so it looks twice,
+ * and a pass lies between. The template knows how many it holds; a connection knows how wide the network was (conn.control), which is
  * all it takes to find its template again: by that network, the service and the
  * destination. So nothing an edit of the service does keeps a count from coming
  * back to zero. But a service slot that is given to another service tells nothing
@@ -25,8 +26,6 @@
 #pragma once
 
 #include "find.h"
-
-#define HELD_SECONDS 60 /* how long a template stays for those it holds */
 
 static __always_inline __u32 template_seconds(const struct conn *t)
 {
@@ -129,7 +128,7 @@ static __always_inline bool slot_tell(struct bucket6 *b, int i, const struct lea
 		t->nexthop_stamp--;
 		return true;
 	}
-	next.state = TEMPLATE_ASSURED;
+	next.state |= TEMPLATE_ASSURED;
 	return CAS(conn_life(t), life.word, next.word) == life.word;
 }
 
@@ -226,20 +225,25 @@ static __always_inline void conn_tell(const struct conn *child, const union addr
 		template_tell4(child, what);
 }
 
+/* What remains of a connection that ends. */
+struct remains {
+	struct conn conn;
+	union addr caddr; /* IPv6 */
+};
+
 /* Ends a connection whose life was l, and tells its template. False if another CPU
  * was first. */
 static __always_inline bool conn_finish(struct conn *c, struct conn_ends *ends, struct dst *d,
-					union life l, __u32 group, const __u8 family)
+					union life l, __u32 group, struct remains *r,
+					const __u8 family)
 {
-	struct conn was = *c;
-	union addr caddr;
-
+	r->conn = *c;
 	if (family == FAMILY_V6)
-		caddr = ends->caddr;
+		r->caddr = ends->caddr;
 	if (!conn_end(c, d, l, group))
 		return false;
-	if (was.control)
-		conn_tell(&was, &caddr, TELL_END, family);
+	if (r->conn.control)
+		conn_tell(&r->conn, &r->caddr, TELL_END, family);
 	return true;
 }
 
@@ -256,6 +260,7 @@ static __always_inline bool template_renew(struct conn *t, union life seen,
 	if (old.gen == seen.gen && (old.flags & CONN_RETIRED) == CONN_LIVE) {
 		next = old;
 		next.expires = jiffies_after(now, template_seconds(t));
+		next.state &= ~TEMPLATE_DUE;
 		renewed = CAS(conn_life(t), old.word, next.word) == old.word;
 		if (renewed && holds)
 			t->nexthop_stamp++;
@@ -281,13 +286,25 @@ static __always_inline void template_retire(struct conn *t, union life seen,
 	bpf_spin_unlock(&lock->lock);
 }
 
-/* Ends a template whose time has come, or lets it stay for those it holds. True:
- * it has ended. */
+/* The life of a template that has run out while it holds connections: due, and a
+ * pass later another minute, however long ago it ran out. */
+static __always_inline union life life_held(union life l, __u32 now)
+{
+	__u32 minute = HELD_SECONDS * conf_hz;
+
+	if (l.state & TEMPLATE_DUE)
+		l.expires += ((now - l.expires) / minute + 1) * minute;
+	l.state ^= TEMPLATE_DUE;
+	return l;
+}
+
+/* Ends a template that has run out, unless it holds connections. True: it has
+ * ended. */
 static __always_inline bool template_expire(struct conn *t, struct dst *d, union life seen,
 					    __u32 now, __u64 hash, __u32 group)
 {
 	struct birth_lock *lock = birth_lock_get(hash);
-	bool holds = dst_service(d), ended;
+	bool holds = dst_service(d), done;
 	union life next = {.gen = seen.gen};
 	__u32 dst = t->dst;
 
@@ -295,17 +312,14 @@ static __always_inline bool template_expire(struct conn *t, struct dst *d, union
 		return false;
 	bpf_spin_lock(&lock->lock);
 	holds = holds && t->nexthop_stamp;
-	if (holds) {
-		next = seen;
-		next.expires = now + HELD_SECONDS * conf_hz;
-	}
-	ended = CAS(conn_life(t), seen.word, next.word) == seen.word;
-	if (ended && holds) {
+	if (holds)
+		next = life_held(seen, now);
+	done = CAS(conn_life(t), seen.word, next.word) == seen.word;
+	if (done && next.expires != seen.expires && holds)
 		template_set_seconds(t, HELD_SECONDS);
-		ended = false;
-	}
 	bpf_spin_unlock(&lock->lock);
-	if (ended)
-		conn_uncount(d, dst, TEMPLATE, seen, group);
-	return ended;
+	if (!done || holds)
+		return false;
+	conn_uncount(d, dst, TEMPLATE, seen, group);
+	return true;
 }

@@ -446,6 +446,19 @@ const (
 	controlSysctlSYSCTL_COUNT                     controlSysctl = 30
 )
 
+type controlTemplateState uint32
+
+const (
+	controlTemplateStateTEMPLATE_ASSURED controlTemplateState = 1
+	controlTemplateStateTEMPLATE_DUE     controlTemplateState = 2
+)
+
+type controlTemplateTime uint32
+
+const (
+	controlTemplateTimeHELD_SECONDS controlTemplateTime = 60
+)
+
 type controlTicker struct {
 	_     structs.HostLayout
 	Timer struct {

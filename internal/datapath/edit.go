@@ -181,6 +181,9 @@ func (t *Table) Configure(slot int, v Version, entries []Entry, schedState uint6
 		return err
 	}
 	t.now(func() {
+		for _, e := range entries {
+			t.setConf(e)
+		}
 		t.welcome(s, entries, was)
 		t.retire(s, without(was, entries))
 	})
@@ -243,6 +246,7 @@ func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 	t.begin()
 	defer t.end()
 	d := &t.dsts.elems[i]
+	t.confs.elems[i] = DstConf{}
 	*d = Dst{Addr: want.Addr, Port: want.Port, Family: want.Family, Svc: uint16(slot), Incarnation: s.Incarnation}
 	d.tune(want)
 	t.zeroDst(i)
@@ -261,6 +265,22 @@ func (d *Dst) tune(want Dst) {
 	d.Source = want.Source
 	d.Tunnel, d.TunnelFlags, d.TunnelPort = want.Tunnel, want.TunnelFlags, want.TunnelPort
 	d.Flags = d.Flags&^DstLocal | want.Flags&DstLocal
+}
+
+// setConf keeps what of an entry is asked for by destination. Without an upper
+// threshold, or a higher one, a destination is not overloaded any more. The data
+// path writes Overloaded alone.
+func (t *Table) setConf(e Entry) {
+	c, flags := &t.confs.elems[e.Dst], &t.dsts.elems[e.Dst].Flags
+	if e.Upper == 0 || e.Upper > c.Upper {
+		c.Overloaded = 0
+	}
+	c.Weight, c.Method, c.Upper, c.Lower = e.Weight, e.Method, e.Upper, e.Lower
+	if e.Upper > 0 {
+		*flags |= dstLimited
+	} else {
+		*flags &^= dstLimited
+	}
 }
 
 // setAvailable tells the data path whether connections may go on to a

@@ -230,8 +230,11 @@ func (r *replay) after(step conformance.Step, packet *bed.Packet, tolerance int)
 	return nil
 }
 
-// concerns reports whether the connection is the packet's own.
+// concerns reports whether the connection is the packet's own, or a template.
 func concerns(p *bed.Packet, c ipvs.Conn) bool {
+	if c.Template {
+		return true
+	}
 	client := netip.AddrPortFrom(p.Src, p.Sport)
 	if p.FromServer() {
 		client = netip.AddrPortFrom(p.Dst, p.Dport)
