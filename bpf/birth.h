@@ -190,12 +190,12 @@ static __always_inline int birth(const struct birth *b, const struct pkt *p, con
 
 /* Makes the connection of a first packet, unless another CPU just has. Functions of their own for
  * the verifier's sake, as conn_seek. */
-static __noinline int conn_birth4(const struct birth *b, const struct pkt *p)
+__noinline int conn_birth4(const struct birth *b, const struct pkt *p)
 {
-	return birth(b, p, FAMILY_V4);
+	return b && p ? birth(b, p, FAMILY_V4) : BIRTH_FULL;
 }
 
-static __noinline int conn_birth6(const struct birth *b, const struct pkt *p)
+__noinline int conn_birth6(const struct birth *b, const struct pkt *p)
 {
-	return birth(b, p, FAMILY_V6);
+	return b && p ? birth(b, p, FAMILY_V6) : BIRTH_FULL;
 }

@@ -55,3 +55,11 @@ static __always_inline __u32 csum_diff_addr(const union addr *old, const union a
 			csum_diff32(old->w[3], new->w[3]);
 	return diff;
 }
+
+/* The sum of an address. */
+static __always_inline __u32 csum_addr(const union addr *a, const __u8 family)
+{
+	const union addr nothing = {};
+
+	return csum_diff_addr(&nothing, a, family);
+}

@@ -32,8 +32,7 @@ static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reas
 	if (!icmp_errors[reason & REASON_MASK].type || p->quote || p->bare)
 		return false;
 	/* like the kernel, which takes a hop off before it looks at the size */
-	if (reason == REASON_TOO_BIG &&
-	    (!p->whole || (p->family == FAMILY_V4 && !ttl_decrement(ctx, FAMILY_V4))))
+	if (reason == REASON_TOO_BIG && (!p->whole || !ttl_decrement(ctx, p->family)))
 		return false;
 	return icmp_allowed();
 }

@@ -106,7 +106,7 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 		if (rc)
 			return rc;
 	}
-	if (!p->quote && !p->bare)
+	if (!p->quote && !p->bare && !ref->born)
 		conn_step(ref, p, reply, now, set, family);
 	if (!p->quote || !reply)
 		stats_packet(ref->conn->dst, reply, p->len);

@@ -104,7 +104,6 @@ static __always_inline int icmp_make6(CTX *ctx, const struct pkt *p, const struc
 	const __u32 headers = sizeof(struct ipv6hdr) + sizeof(struct icmphdr);
 	__u32 quote, sum, ifindex = ctx_ifindex(ctx);
 	union addr *own = bpf_map_lookup_elem(&link_addrs, &ifindex);
-	const union addr nothing = {};
 	struct ipv6hdr *ip;
 	struct icmphdr *icmp;
 
@@ -128,7 +127,7 @@ static __always_inline int icmp_make6(CTX *ctx, const struct pkt *p, const struc
 	icmp->type = e->type6;
 	icmp->code = e->code6;
 	icmp->mtu = bpf_htons(p->mtu);
-	sum += csum_diff_addr(&nothing, own, FAMILY_V6) + csum_diff_addr(&nothing, &p->saddr, FAMILY_V6);
+	sum += csum_addr(own, FAMILY_V6) + csum_addr(&p->saddr, FAMILY_V6);
 	sum += bpf_htons(IPPROTO_ICMPV6) + ip->payload_len;
 	icmp->checksum = ~csum_fold(sum + ((__u32)e->type6 | (__u32)e->code6 << 8) + icmp->mtu);
 	return 1;

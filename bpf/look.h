@@ -100,7 +100,7 @@ static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 static __always_inline int conn_make(const struct pkt *p, __u32 now, const __u8 family)
 {
 	struct settings *set = settings_get();
-	struct service *s = service_find(p);
+	struct service *s = service_get(service_find(p));
 	struct making *m = making_get();
 	struct birth *b;
 	int rc;
@@ -128,14 +128,14 @@ static __always_inline int conn_make(const struct pkt *p, __u32 now, const __u8 
 	return rc;
 }
 
-static __noinline int conn_make4(const struct pkt *p, __u32 now)
+__noinline int conn_make4(const struct pkt *p, __u32 now)
 {
-	return conn_make(p, now, FAMILY_V4);
+	return p ? conn_make(p, now, FAMILY_V4) : LEAVE;
 }
 
-static __noinline int conn_make6(const struct pkt *p, __u32 now)
+__noinline int conn_make6(const struct pkt *p, __u32 now)
 {
-	return conn_make(p, now, FAMILY_V6);
+	return p ? conn_make(p, now, FAMILY_V6) : LEAVE;
 }
 
 /* A client that opens its port again does not meet the connection before, if
@@ -165,6 +165,7 @@ static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 n
 	int rc;
 
 	*reply = false;
+	ref->born = false;
 	if (interest & FILTER_VIP) {
 		flow_forward(p, &f, family);
 		hash = client_hash(&f);
@@ -182,6 +183,7 @@ static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 n
 	rc = family == FAMILY_V6 ? conn_make6(p, now) : conn_make4(p, now);
 	if (rc && rc != ONE_PACKET)
 		return rc;
+	ref->born = true;
 	flow_forward(p, &f, family);
 	slot = rc ? one_packet_bucket(family) * SLOTS_PER_BUCKET
 		  : conn_seek(&f, p, client_hash(&f), now, family);

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
  * The encapsulations. Each says how many bytes stand between the outer IP
- * header and the packet, which protocol the outer header names, and writes
- * those bytes.
+ * header and the packet, which protocol the outer header names, which options ask
+ * for a checksum and how many bytes more that takes, and writes those bytes.
  */
 #pragma once
 
-#include "../base.h"
+#include "../csum.h"
 
 /* What an encapsulation is given to write its header from. */
 struct wrapping {
 	const struct dst *dst;
-	__u32 flow; /* of the packet inside, for who spreads load by ports */
-	__u16 len;  /* of what follows the outer IP header */
-	__u8 inner; /* family of the packet inside */
+	union addr source; /* of the outer header */
+	__u32 flow;	   /* of the packet inside, for who spreads load by ports */
+	__u32 sum;	   /* of the bytes inside, where there is to be a checksum */
+	__u16 len;	   /* of what follows the outer IP header */
+	__u8 inner;	   /* family of the packet inside */
+	bool check;	   /* there is to be a checksum */
 };
 
 static __always_inline __u8 proto_of_family(__u8 family)
@@ -26,20 +29,35 @@ static __always_inline __u8 proto_of_family(__u8 family)
 #include "gre.h"
 #include "gue.h"
 
-/* The list: type, bytes between, protocol (0: that of the family inside), writer. */
+/* The list: type, bytes between, options that ask for a checksum, bytes it takes,
+ * protocol (0: that of the family inside), writer. */
 #define ENCAPSULATIONS(row)                                                    \
-	row(IPIP, 0, 0, ipip_write)                                            \
-	row(GRE, sizeof(struct gre_base), IPPROTO_GRE, gre_write)              \
-	row(GUE, sizeof(struct udphdr) + sizeof(struct gue_base), IPPROTO_UDP, gue_write)
+	row(IPIP, 0, 0, 0, 0, ipip_write)                                      \
+	row(GRE, sizeof(struct gre_base), TUNNEL_CSUM, sizeof(struct gre_check), IPPROTO_GRE, gre_write) \
+	row(GUE, sizeof(struct udphdr) + sizeof(struct gue_base), TUNNEL_CSUM | TUNNEL_REMCSUM, 0, \
+	    IPPROTO_UDP, gue_write)
 
 #define ENCAP_MAX (sizeof(struct udphdr) + sizeof(struct gue_base))
 
-static __always_inline __u32 encap_bytes(__u8 tunnel)
+/* Whether the tunnel has a checksum over all it carries. */
+static __always_inline bool encap_checks(const struct dst *d)
 {
-	switch (tunnel) {
-#define BYTES(name, bytes, proto, write)                                       \
+	switch (d->tunnel) {
+#define CHECKS(name, bytes, options, more, proto, write)                       \
 	case TUNNEL_##name:                                                    \
-		return bytes;
+		return d->tunnel_flags & (options);
+		ENCAPSULATIONS(CHECKS)
+#undef CHECKS
+	}
+	return false;
+}
+
+static __always_inline __u32 encap_bytes(const struct dst *d)
+{
+	switch (d->tunnel) {
+#define BYTES(name, bytes, options, more, proto, write)                        \
+	case TUNNEL_##name:                                                    \
+		return (bytes) + (d->tunnel_flags & (options) ? (more) : 0);
 		ENCAPSULATIONS(BYTES)
 #undef BYTES
 	}
@@ -49,7 +67,7 @@ static __always_inline __u32 encap_bytes(__u8 tunnel)
 static __always_inline __u8 encap_proto(__u8 tunnel, __u8 inner)
 {
 	switch (tunnel) {
-#define PROTO(name, bytes, proto, write)                                       \
+#define PROTO(name, bytes, options, more, proto, write)                                       \
 	case TUNNEL_##name:                                                    \
 		return proto ? proto : proto_of_family(inner);
 		ENCAPSULATIONS(PROTO)
@@ -61,7 +79,7 @@ static __always_inline __u8 encap_proto(__u8 tunnel, __u8 inner)
 static __always_inline void encap_write(__u8 tunnel, void *at, const struct wrapping *w)
 {
 	switch (tunnel) {
-#define WRITE(name, bytes, proto, write)                                       \
+#define WRITE(name, bytes, options, more, proto, write)                                       \
 	case TUNNEL_##name:                                                    \
 		write(at, w);                                                  \
 		break;

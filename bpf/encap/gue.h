@@ -3,6 +3,11 @@
  * Generic UDP encapsulation, variant 0 (draft-ietf-intarea-gue-09): UDP, so
  * that the network spreads connections by the source port, and a base header
  * that names what is inside.
+ *
+ * Remote checksum offload is an option by which a sender leaves the checksum of
+ * the packet inside to the receiver. Packets that are forwarded have theirs, so
+ * all that is left of it is the checksum of UDP, which it stands on; the kernel
+ * does the same.
  */
 #pragma once
 
@@ -17,6 +22,20 @@ struct gue_base {
 #define GUE_PORT_FIRST 32768
 #define GUE_PORTS (61000 - 32768)
 
+/* The checksum of the datagram whose header is written but for it. */
+static __always_inline __u16 gue_check(const struct udphdr *udp, const struct wrapping *w)
+{
+	const __u16 *words = (const void *)udp;
+	__u32 sum = w->sum + bpf_htons(IPPROTO_UDP) + udp->len;
+	__u16 check;
+
+	for (int i = 0; i < (sizeof(*udp) + sizeof(struct gue_base)) / 2; i++)
+		sum += words[i];
+	sum += csum_addr(&w->source, w->dst->family) + csum_addr(&w->dst->addr, w->dst->family);
+	check = ~csum_fold(sum);
+	return check ? check : 0xffff;
+}
+
 static __always_inline void gue_write(void *at, const struct wrapping *w)
 {
 	struct udphdr *udp = at;
@@ -29,4 +48,6 @@ static __always_inline void gue_write(void *at, const struct wrapping *w)
 	gue->control = 0;
 	gue->proto = proto_of_family(w->inner);
 	gue->flags = 0;
+	if (w->check)
+		udp->check = gue_check(udp, w);
 }

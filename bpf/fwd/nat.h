@@ -8,6 +8,7 @@
 
 #include "../crc32c.h"
 #include "../quote.h"
+#include "../transport.h"
 #include "direct.h"
 
 struct translation {
@@ -121,8 +122,10 @@ static __always_inline bool transport_fix(CTX *ctx, const struct pkt *p, bool so
 
 	if (p->proto == IPPROTO_SCTP)
 		return old == new ||
-		       sctp_fix(ctx, p->l4, p->len + L3_OFFSET - p->l4,
+		       sctp_fix(ctx, p->l4, transport_len(p),
 				source ? old ^ new : (__u32)(old ^ new) << 16);
+	if (udp && !p->fragment && udp_is_bare(ctx, p))
+		return udp_check_make(ctx, p);
 	return ctx_l4_fix(ctx, p->l4 + (udp ? offsetof(struct udphdr, check)
 					    : offsetof(struct tcphdr, check)),
 			  udp, addr_diff, old, new, family);

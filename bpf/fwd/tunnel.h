@@ -10,6 +10,7 @@
 #include "../encap/all.h"
 #include "../conn.h"
 #include "../pkt.h"
+#include "../transport.h"
 #include "direct.h"
 
 static __always_inline __u32 ip_bytes(__u8 family)
@@ -20,12 +21,12 @@ static __always_inline __u32 ip_bytes(__u8 family)
 /* Bytes that a tunnel adds. */
 static __always_inline __u32 tunnel_overhead(const struct dst *d)
 {
-	return ip_bytes(d->family) + encap_bytes(d->tunnel);
+	return ip_bytes(d->family) + encap_bytes(d);
 }
 
 static __always_inline bool tunnel_supported(const struct dst *d)
 {
-	return !d->tunnel_flags && (d->source.q[0] || d->source.q[1]);
+	return d->source.q[0] || d->source.q[1];
 }
 
 /* What the outer header takes over. */
@@ -76,7 +77,7 @@ static __always_inline void outer_write4(struct iphdr *ip, const struct dst *d,
 	ip->ttl = o->ttl;
 	ip->protocol = encap_proto(d->tunnel, w->inner);
 	ip->check = 0;
-	ip->saddr = d->source.w[0];
+	ip->saddr = w->source.w[0];
 	ip->daddr = d->addr.w[0];
 	ip->check = csum_ip_header(ip);
 	encap_write(d->tunnel, ip + 1, w);
@@ -93,9 +94,28 @@ static __always_inline void outer_write6(struct ipv6hdr *ip, const struct dst *d
 	ip->payload_len = bpf_htons(w->len);
 	ip->nexthdr = encap_proto(d->tunnel, w->inner);
 	ip->hop_limit = o->ttl;
-	*(union addr *)&ip->saddr = d->source;
+	*(union addr *)&ip->saddr = w->source;
 	*(union addr *)&ip->daddr = d->addr;
 	encap_write(d->tunnel, ip + 1, w);
+}
+
+/*
+ * Where the outer packet comes from: the director; or, as asked for by
+ * tun_rss_source, from a neighbour of it by number, one for each connection. A
+ * network card chooses its queue by addresses, and by ports where it finds some; so
+ * without this, all that comes through a tunnel without ports goes to one queue.
+ */
+static __always_inline void source_of(const struct dst *d, struct wrapping *w)
+{
+	struct settings *set = settings_get();
+	__u32 bits = set ? set->sysctl[SYSCTL_TUN_RSS_SOURCE] : 0, mask, *word;
+
+	w->source = d->source;
+	if (!bits || d->tunnel == TUNNEL_GUE)
+		return;
+	mask = bpf_htonl(~0u >> ((32 - bits) & 31));
+	word = d->family == FAMILY_V6 ? &w->source.w[3] : &w->source.w[0];
+	*word = (*word & ~mask) | (bpf_htonl(w->flow >> ((32 - bits) & 31)) & mask);
 }
 
 /* Wraps the packet for a destination: 1, or 0 if it could not be written. A
@@ -110,7 +130,11 @@ __noinline int tunnel_wrap(CTX *ctx, const struct pkt *p, __u32 dst, __u32 flow)
 	if (!p || !d || !ttl_decrement(ctx, p->family) || !outer_read(ctx, p, &o))
 		return 0;
 	w.inner = p->family;
-	w.len = p->len + encap_bytes(d->tunnel);
+	w.len = p->len + encap_bytes(d);
+	w.check = encap_checks(d);
+	if (w.check)
+		w.sum = finished_sum(ctx, p);
+	source_of(d, &w);
 	if (!ctx_grow(ctx, d->tunnel, tunnel_overhead(d), d->family, p->family))
 		return 0;
 	if (d->family == FAMILY_V6) {

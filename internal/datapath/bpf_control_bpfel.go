@@ -33,14 +33,6 @@ const (
 	controlAttachModeMODE_OFF  controlAttachMode = 3
 )
 
-type controlBirthLock struct {
-	_    structs.HostLayout
-	Lock struct {
-		_   structs.HostLayout
-		Val uint32
-	}
-}
-
 type controlBucket4 struct {
 	_    structs.HostLayout
 	Slot [4]controlConn
@@ -218,17 +210,6 @@ type controlIfname struct {
 	Name [16]int8
 }
 
-type controlMarkFlow struct {
-	_      structs.HostLayout
-	Saddr  controlAddr
-	Daddr  controlAddr
-	Dport  uint16
-	Family uint8
-	Proto  uint8
-	Bare   uint8
-	Pad    [3]uint8
-}
-
 type controlMarkKey struct {
 	_          structs.HostLayout
 	Bits       uint32
@@ -274,6 +255,29 @@ type controlNexthop struct {
 	Ifindex uint32
 	Dmac    [6]uint8
 	Smac    [6]uint8
+}
+
+type controlPkt struct {
+	_        structs.HostLayout
+	Saddr    controlAddr
+	Daddr    controlAddr
+	Len      uint32
+	Id       uint32
+	Mark     uint32
+	Sport    uint16
+	Dport    uint16
+	L4       uint16
+	Quote    uint16
+	Mtu      uint16
+	Family   uint8
+	Proto    uint8
+	Ttl      uint8
+	Flags    uint8
+	Fragment bool
+	Later    bool
+	Bare     bool
+	Whole    bool
+	_        [2]byte
 }
 
 type controlReason uint32
@@ -459,14 +463,6 @@ const (
 	controlTemplateTimeHELD_SECONDS controlTemplateTime = 60
 )
 
-type controlTicker struct {
-	_     structs.HostLayout
-	Timer struct {
-		_ structs.HostLayout
-		_ [16]byte
-	}
-}
-
 type controlUnit struct {
 	_       structs.HostLayout
 	Version controlVersion
@@ -513,6 +509,7 @@ const (
 	controlMapSweepMap      = "sweep_map"
 	controlMapTickers       = "tickers"
 	controlMapUnits         = "units"
+	controlMapWorks         = "works"
 	controlMapXdpPorts      = "xdp_ports"
 	controlProgEvsClock     = "evs_clock"
 	controlProgEvsMark      = "evs_mark"
@@ -605,6 +602,7 @@ type controlMapSpecs struct {
 	SweepMap      *ebpf.MapSpec `ebpf:"sweep_map"`
 	Tickers       *ebpf.MapSpec `ebpf:"tickers"`
 	Units         *ebpf.MapSpec `ebpf:"units"`
+	Works         *ebpf.MapSpec `ebpf:"works"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
 
@@ -667,6 +665,7 @@ type controlMaps struct {
 	SweepMap      *ebpf.Map `ebpf:"sweep_map"`
 	Tickers       *ebpf.Map `ebpf:"tickers"`
 	Units         *ebpf.Map `ebpf:"units"`
+	Works         *ebpf.Map `ebpf:"works"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
 
@@ -695,6 +694,7 @@ func (m *controlMaps) Close() error {
 		m.SweepMap,
 		m.Tickers,
 		m.Units,
+		m.Works,
 		m.XdpPorts,
 	)
 }

@@ -18,6 +18,7 @@ import (
 const (
 	xdpMapAttachModes   = "attach_modes"
 	xdpMapBirthLocks    = "birth_locks"
+	xdpMapChunks        = "chunks"
 	xdpMapConns4        = "conns4"
 	xdpMapConns6        = "conns6"
 	xdpMapCountersMap   = "counters_map"
@@ -104,6 +105,7 @@ type xdpProgramSpecs struct {
 type xdpMapSpecs struct {
 	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
+	Chunks        *ebpf.MapSpec `ebpf:"chunks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
@@ -166,6 +168,7 @@ func (o *xdpObjects) Close() error {
 type xdpMaps struct {
 	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
+	Chunks        *ebpf.Map `ebpf:"chunks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
@@ -195,6 +198,7 @@ func (m *xdpMaps) Close() error {
 	return _XdpClose(
 		m.AttachModes,
 		m.BirthLocks,
+		m.Chunks,
 		m.Conns4,
 		m.Conns6,
 		m.CountersMap,

@@ -51,6 +51,7 @@ var (
 	defense  = SysctlKind{Max: 3, Text: "0 to 3", Accept: automatic}
 	retries  = SysctlKind{Max: 3, Text: "0 to 3"}
 	text     = SysctlKind{Text: "a list"}
+	hostBits = SysctlKind{Max: 16, Text: "0 to 16"}
 	onOff    = SysctlKind{Max: 1, Text: "0 or 1"}
 	threads  = SysctlKind{Min: 1, Max: math.MaxInt32, Text: "1, 2, 4, 8, …", Accept: powerOfTwo}
 	turns    = SysctlKind{Max: math.MaxInt32, Text: "two numbers, the first the smaller one; or the second 0", Accept: withinPeriod}
@@ -110,7 +111,7 @@ var Sysctls = []Sysctl{
 
 	{"expire_udp_on_quiescent", onOff, one(0), Stored, "EVS's own: a UDP flow whose destination has weight 0 or is gone is scheduled anew at once", at(controlSysctlSYSCTL_EXPIRE_UDP_ON_QUIESCENT)},
 	{"mss_clamp", onOff, one(0), Stored, "EVS's own: connections through tunnels agree on segments that the tunnel has room for", at(controlSysctlSYSCTL_MSS_CLAMP)},
-	{"tun_rss_source", onOff, one(0), Stored, "EVS's own: the source address of tunnels varies by connection, so that a server's card spreads them over its queues", at(controlSysctlSYSCTL_TUN_RSS_SOURCE)},
+	{"tun_rss_source", hostBits, one(0), Honoured, "EVS's own: the lowest bits of the source address of ipip and gre, so many, vary by connection, so that a server's card spreads them over its queues", at(controlSysctlSYSCTL_TUN_RSS_SOURCE)},
 }
 
 func one(n int64) []int64                        { return []int64{n} }
