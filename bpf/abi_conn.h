@@ -55,8 +55,9 @@ enum conn_state {
 };
 #define STATE_MASK 31 /* tables by state have this many rows and one */
 
-/* A slot with this bit in proto is a persistence template. */
-#define TEMPLATE 0x80
+/* A slot with this bit in proto, which none of TCP, UDP and SCTP has, is a persistence
+ * template. */
+#define TEMPLATE 0x40
 
 /* Its state, bits of an enum of its own. */
 enum template_state {

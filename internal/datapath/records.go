@@ -70,7 +70,7 @@ const (
 )
 
 // Template is the bit of Conn.Proto that persistence templates have.
-const Template = uint8(0x80)
+const Template = uint8(0x40)
 
 // TemplateAssured is the bit in State of a template one of whose connections was
 // answered.
