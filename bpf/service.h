@@ -64,15 +64,13 @@ static __always_inline bool port_may_be_ftp(const struct pkt *p)
  */
 __noinline __u32 service_find(const struct pkt *p)
 {
-	struct settings *set = settings_get();
 	struct svc_key key = {};
 	__u32 slot;
 
 	if (!p)
 		return NO_SERVICE;
 	key.family = p->family;
-	if (set)
-		key.fwmark = mark_classify(set, p);
+	key.fwmark = mark_classify(p);
 	if (!key.fwmark)
 		key.fwmark = p->mark;
 	if (key.fwmark) {

@@ -30,14 +30,6 @@ type replay struct {
 	steps int // compared
 }
 
-// endings are the steps from which on recordings are not played, and why.
-var endings = map[string]struct {
-	step int
-	why  string
-}{
-	"wrr-edge": {25, "connection thresholds are not in the data path yet"},
-}
-
 // newReplay starts with an empty table.
 func newReplay(t *testing.T) *replay {
 	return &replay{T: t, bed: bed.New(t, ipvs.AttachTC)}
@@ -45,10 +37,6 @@ func newReplay(t *testing.T) *replay {
 
 func (r *replay) play(s conformance.Scenario) {
 	for i, step := range s.Steps {
-		if end, ok := endings[s.Name]; ok && i >= end.step {
-			r.Logf("the last %d steps are left out: %s", len(s.Steps)-i, end.why)
-			break
-		}
 		if err := r.step(step); err != nil {
 			r.Errorf("step %d: %s\n%v", i, step, err)
 		}
