@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "template.h"
+#include "tell.h"
 
 #define CLOCK_MONOTONIC 1
 #define TICK_NS 4000000ULL	  /* while there are connections */

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "state_sctp.h"
-#include "template.h"
+#include "tell.h"
 
 enum tcp_event { EVENT_SYN, EVENT_FIN, EVENT_ACK, EVENT_RST, EVENT_NONE };
 
