@@ -215,7 +215,7 @@ static __always_inline int service_choose(const struct pkt *p, struct service *s
 
 	if (rc != SCHEDULE)
 		return rc;
-	rc = service_pick(s, &m->entry);
+	rc = service_pick(s, p, &m->entry);
 	if (rc)
 		return rc;
 	m->choice.dst = m->entry.dst;

@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	tcMapAttachModes   = "attach_modes"
+	tcMapBests         = "bests"
 	tcMapBirthLocks    = "birth_locks"
 	tcMapChunks        = "chunks"
 	tcMapConns4        = "conns4"
@@ -29,6 +30,9 @@ const (
 	tcMapFragments     = "fragments"
 	tcMapIcmpQuotas    = "icmp_quotas"
 	tcMapLinkAddrs     = "link_addrs"
+	tcMapLocalities    = "localities"
+	tcMapLocalitySets  = "locality_sets"
+	tcMapLocalityWorks = "locality_works"
 	tcMapMakings       = "makings"
 	tcMapMarkPlaces    = "mark_places"
 	tcMapMarkRules     = "mark_rules"
@@ -40,7 +44,9 @@ const (
 	tcMapSettingsMap   = "settings_map"
 	tcMapStatsMap      = "stats_map"
 	tcMapSweepMap      = "sweep_map"
+	tcMapTwosMap       = "twos_map"
 	tcMapUnits         = "units"
+	tcMapViews         = "views"
 	tcMapWorks         = "works"
 	tcMapXdpPorts      = "xdp_ports"
 	tcProgEvsTc        = "evs_tc"
@@ -107,6 +113,7 @@ type tcProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type tcMapSpecs struct {
 	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
+	Bests         *ebpf.MapSpec `ebpf:"bests"`
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
 	Chunks        *ebpf.MapSpec `ebpf:"chunks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
@@ -119,6 +126,9 @@ type tcMapSpecs struct {
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.MapSpec `ebpf:"icmp_quotas"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
+	Localities    *ebpf.MapSpec `ebpf:"localities"`
+	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
+	LocalityWorks *ebpf.MapSpec `ebpf:"locality_works"`
 	Makings       *ebpf.MapSpec `ebpf:"makings"`
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
@@ -130,7 +140,9 @@ type tcMapSpecs struct {
 	SettingsMap   *ebpf.MapSpec `ebpf:"settings_map"`
 	StatsMap      *ebpf.MapSpec `ebpf:"stats_map"`
 	SweepMap      *ebpf.MapSpec `ebpf:"sweep_map"`
+	TwosMap       *ebpf.MapSpec `ebpf:"twos_map"`
 	Units         *ebpf.MapSpec `ebpf:"units"`
+	Views         *ebpf.MapSpec `ebpf:"views"`
 	Works         *ebpf.MapSpec `ebpf:"works"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
@@ -171,6 +183,7 @@ func (o *tcObjects) Close() error {
 // It can be passed to loadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tcMaps struct {
 	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
+	Bests         *ebpf.Map `ebpf:"bests"`
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
 	Chunks        *ebpf.Map `ebpf:"chunks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
@@ -183,6 +196,9 @@ type tcMaps struct {
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.Map `ebpf:"icmp_quotas"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
+	Localities    *ebpf.Map `ebpf:"localities"`
+	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
+	LocalityWorks *ebpf.Map `ebpf:"locality_works"`
 	Makings       *ebpf.Map `ebpf:"makings"`
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
@@ -194,7 +210,9 @@ type tcMaps struct {
 	SettingsMap   *ebpf.Map `ebpf:"settings_map"`
 	StatsMap      *ebpf.Map `ebpf:"stats_map"`
 	SweepMap      *ebpf.Map `ebpf:"sweep_map"`
+	TwosMap       *ebpf.Map `ebpf:"twos_map"`
 	Units         *ebpf.Map `ebpf:"units"`
+	Views         *ebpf.Map `ebpf:"views"`
 	Works         *ebpf.Map `ebpf:"works"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
@@ -202,6 +220,7 @@ type tcMaps struct {
 func (m *tcMaps) Close() error {
 	return _TcClose(
 		m.AttachModes,
+		m.Bests,
 		m.BirthLocks,
 		m.Chunks,
 		m.Conns4,
@@ -214,6 +233,9 @@ func (m *tcMaps) Close() error {
 		m.Fragments,
 		m.IcmpQuotas,
 		m.LinkAddrs,
+		m.Localities,
+		m.LocalitySets,
+		m.LocalityWorks,
 		m.Makings,
 		m.MarkPlaces,
 		m.MarkRules,
@@ -225,7 +247,9 @@ func (m *tcMaps) Close() error {
 		m.SettingsMap,
 		m.StatsMap,
 		m.SweepMap,
+		m.TwosMap,
 		m.Units,
+		m.Views,
 		m.Works,
 		m.XdpPorts,
 	)

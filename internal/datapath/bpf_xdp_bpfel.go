@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	xdpMapAttachModes   = "attach_modes"
+	xdpMapBests         = "bests"
 	xdpMapBirthLocks    = "birth_locks"
 	xdpMapChunks        = "chunks"
 	xdpMapConns4        = "conns4"
@@ -28,6 +29,9 @@ const (
 	xdpMapFilterMap     = "filter_map"
 	xdpMapFragments     = "fragments"
 	xdpMapLinkAddrs     = "link_addrs"
+	xdpMapLocalities    = "localities"
+	xdpMapLocalitySets  = "locality_sets"
+	xdpMapLocalityWorks = "locality_works"
 	xdpMapMakings       = "makings"
 	xdpMapMarkPlaces    = "mark_places"
 	xdpMapMarkRules     = "mark_rules"
@@ -39,7 +43,9 @@ const (
 	xdpMapSettingsMap   = "settings_map"
 	xdpMapStatsMap      = "stats_map"
 	xdpMapSweepMap      = "sweep_map"
+	xdpMapTwosMap       = "twos_map"
 	xdpMapUnits         = "units"
+	xdpMapViews         = "views"
 	xdpMapWorks         = "works"
 	xdpMapXdpPorts      = "xdp_ports"
 	xdpProgEvsXdp       = "evs_xdp"
@@ -104,6 +110,7 @@ type xdpProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type xdpMapSpecs struct {
 	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
+	Bests         *ebpf.MapSpec `ebpf:"bests"`
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
 	Chunks        *ebpf.MapSpec `ebpf:"chunks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
@@ -115,6 +122,9 @@ type xdpMapSpecs struct {
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
+	Localities    *ebpf.MapSpec `ebpf:"localities"`
+	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
+	LocalityWorks *ebpf.MapSpec `ebpf:"locality_works"`
 	Makings       *ebpf.MapSpec `ebpf:"makings"`
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
@@ -126,7 +136,9 @@ type xdpMapSpecs struct {
 	SettingsMap   *ebpf.MapSpec `ebpf:"settings_map"`
 	StatsMap      *ebpf.MapSpec `ebpf:"stats_map"`
 	SweepMap      *ebpf.MapSpec `ebpf:"sweep_map"`
+	TwosMap       *ebpf.MapSpec `ebpf:"twos_map"`
 	Units         *ebpf.MapSpec `ebpf:"units"`
+	Views         *ebpf.MapSpec `ebpf:"views"`
 	Works         *ebpf.MapSpec `ebpf:"works"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
@@ -167,6 +179,7 @@ func (o *xdpObjects) Close() error {
 // It can be passed to loadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type xdpMaps struct {
 	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
+	Bests         *ebpf.Map `ebpf:"bests"`
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
 	Chunks        *ebpf.Map `ebpf:"chunks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
@@ -178,6 +191,9 @@ type xdpMaps struct {
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
+	Localities    *ebpf.Map `ebpf:"localities"`
+	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
+	LocalityWorks *ebpf.Map `ebpf:"locality_works"`
 	Makings       *ebpf.Map `ebpf:"makings"`
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
@@ -189,7 +205,9 @@ type xdpMaps struct {
 	SettingsMap   *ebpf.Map `ebpf:"settings_map"`
 	StatsMap      *ebpf.Map `ebpf:"stats_map"`
 	SweepMap      *ebpf.Map `ebpf:"sweep_map"`
+	TwosMap       *ebpf.Map `ebpf:"twos_map"`
 	Units         *ebpf.Map `ebpf:"units"`
+	Views         *ebpf.Map `ebpf:"views"`
 	Works         *ebpf.Map `ebpf:"works"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
@@ -197,6 +215,7 @@ type xdpMaps struct {
 func (m *xdpMaps) Close() error {
 	return _XdpClose(
 		m.AttachModes,
+		m.Bests,
 		m.BirthLocks,
 		m.Chunks,
 		m.Conns4,
@@ -208,6 +227,9 @@ func (m *xdpMaps) Close() error {
 		m.FilterMap,
 		m.Fragments,
 		m.LinkAddrs,
+		m.Localities,
+		m.LocalitySets,
+		m.LocalityWorks,
 		m.Makings,
 		m.MarkPlaces,
 		m.MarkRules,
@@ -219,7 +241,9 @@ func (m *xdpMaps) Close() error {
 		m.SettingsMap,
 		m.StatsMap,
 		m.SweepMap,
+		m.TwosMap,
 		m.Units,
+		m.Views,
 		m.Works,
 		m.XdpPorts,
 	)

@@ -51,6 +51,7 @@ const (
 	connsPart       = 64  // connections take at most this part of memory by default
 	dstsPart        = 256 // and destinations this
 	minDsts         = 1 << 13
+	minUnits        = 1 << 17 // 4 MiB: room for the tables of hundreds of services that hash
 	beaconName      = "beacon"
 	linksDir        = "links"
 	loopbackIfindex = 1
@@ -238,7 +239,7 @@ func loadSpecs(hz uint32, sizes Sizes) ([]*ebpf.CollectionSpec, error) {
 		spec.Maps[controlMapDsts].MaxEntries = dsts
 		spec.Maps[controlMapDstConfs].MaxEntries = dsts
 		spec.Maps[controlMapEstimators].MaxEntries = dsts
-		spec.Maps[controlMapUnits].MaxEntries = dsts * unitsPerDst
+		spec.Maps[controlMapUnits].MaxEntries = max(minUnits, dsts*unitsPerDst)
 		spec.Maps[controlMapStatsMap].MaxEntries = dsts * uint32(cpus)
 		spec.Maps[controlMapConns4].MaxEntries = uint32(buckets4 + overflow4 + cpus) // see one_packet.h
 		spec.Maps[controlMapConns6].MaxEntries = uint32(buckets6 + overflow6 + cpus)
@@ -322,13 +323,17 @@ func initialise(dir string) error {
 		return err
 	}
 	defer settings.close()
-	s := &settings.elems[0]
+	settings.elems[0].setDefaults()
+	return startTimer(dir)
+}
+
+// setDefaults makes settings those of a table with nothing in it.
+func (s *Settings) setDefaults() {
 	s.Abi = abiVersion
 	copy(s.Timeout[:], defaultTimeouts[:])
 	for _, row := range Sysctls {
 		row.Set(s, row.Default)
 	}
-	return startTimer(dir)
 }
 
 func startTimer(dir string) error {
