@@ -144,7 +144,7 @@ func (r *replay) fromClient(frame []byte, recorded conformance.Packet) error {
 	}
 	got := fmt.Sprintf("%s %d/%d", name, seen.Src.Port()>>8, seen.Src.Port()&255)
 	if seen.IsTCP() {
-		got = fmt.Sprintf("tcp %s from %s", seen.Flags, seen.Src)
+		got = fmt.Sprintf("tcp %s from %s:%d", seen.Flags, seen.Src.Addr(), seen.Src.Port())
 	}
 	if got != recorded.Reply {
 		return fmt.Errorf("answer %q, recorded was %q", got, recorded.Reply)
