@@ -7,6 +7,7 @@
 #include "fwd/tunnel.h"
 #include "leave.h"
 #include "nexthop.h"
+#include "options.h"
 #include "state.h"
 #include "stats.h"
 
@@ -110,6 +111,9 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 		conn_step(ref, p, reply, now, set, family);
 	if (!p->quote || !reply)
 		stats_packet(ref->conn->dst, reply, p->len);
+	if (family == FAMILY_V4 && !CTX_IS_XDP && p->options && !reply && !here &&
+	    !options_read(ctx, true))
+		return -REASON_REWRITE_FAILED;
 	if (!packet_rewrite(ctx, p, ref, reply, family))
 		return -REASON_REWRITE_FAILED;
 	if (here)

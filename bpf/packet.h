@@ -21,4 +21,5 @@ struct pkt {
 	bool later;    /* a fragment behind the first */
 	bool bare;     /* without a transport header of ours: later, or AH or ESP */
 	bool whole;    /* must not be cut: DF */
+	bool options;  /* of IPv4 */
 };

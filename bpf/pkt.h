@@ -53,6 +53,7 @@ static __always_inline bool pkt_parse_ip4(CTX *ctx, struct pkt *p)
 	p->fragment = ip->frag_off & bpf_htons(0x3fff);
 	p->later = ip->frag_off & bpf_htons(0x1fff);
 	p->whole = ip->frag_off & bpf_htons(0x4000);
+	p->options = ip->ihl > 5;
 	return true;
 }
 

@@ -278,7 +278,8 @@ type controlPkt struct {
 	Later    bool
 	Bare     bool
 	Whole    bool
-	_        [2]byte
+	Options  bool
+	_        [1]byte
 }
 
 type controlPlaces uint32

@@ -38,6 +38,7 @@ const (
 	tcMapMarkRules     = "mark_rules"
 	tcMapMarkTrie      = "mark_trie"
 	tcMapNexthops      = "nexthops"
+	tcMapOptions       = "options"
 	tcMapOverflowHints = "overflow_hints"
 	tcMapServiceIndex  = "service_index"
 	tcMapServices      = "services"
@@ -134,6 +135,7 @@ type tcMapSpecs struct {
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
+	Options       *ebpf.MapSpec `ebpf:"options"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
@@ -204,6 +206,7 @@ type tcMaps struct {
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
+	Options       *ebpf.Map `ebpf:"options"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
@@ -241,6 +244,7 @@ func (m *tcMaps) Close() error {
 		m.MarkRules,
 		m.MarkTrie,
 		m.Nexthops,
+		m.Options,
 		m.OverflowHints,
 		m.ServiceIndex,
 		m.Services,

@@ -37,6 +37,7 @@ const (
 	xdpMapMarkRules     = "mark_rules"
 	xdpMapMarkTrie      = "mark_trie"
 	xdpMapNexthops      = "nexthops"
+	xdpMapOptions       = "options"
 	xdpMapOverflowHints = "overflow_hints"
 	xdpMapServiceIndex  = "service_index"
 	xdpMapServices      = "services"
@@ -130,6 +131,7 @@ type xdpMapSpecs struct {
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
+	Options       *ebpf.MapSpec `ebpf:"options"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
@@ -199,6 +201,7 @@ type xdpMaps struct {
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
+	Options       *ebpf.Map `ebpf:"options"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
@@ -235,6 +238,7 @@ func (m *xdpMaps) Close() error {
 		m.MarkRules,
 		m.MarkTrie,
 		m.Nexthops,
+		m.Options,
 		m.OverflowHints,
 		m.ServiceIndex,
 		m.Services,
