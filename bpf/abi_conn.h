@@ -53,6 +53,8 @@ enum conn_state {
 	STATE_SCTP_CLOSED,
 	STATE_COUNT,
 };
+#define NEXTHOP_HOME 0xffff /* of replies to the director itself, no index */
+
 #define STATE_MASK 31 /* tables by state have this many rows and one */
 
 /* A slot with this bit in proto, which none of TCP, UDP and SCTP has, is a persistence
@@ -89,7 +91,8 @@ struct conn {
 	/* the bits of the client's address that its template goes by, and one;
 	 * 0: it holds none. Of a template: the high bits of the next */
 	__u8 control;
-	__u16 nexthop;	     /* of replies: index + 1, 0 unknown; of a template: seconds */
+	/* of replies: index + 1, 0 unknown, or NEXTHOP_HOME; of a template: seconds */
+	__u16 nexthop;
 	__u32 nexthop_stamp; /* jiffies of the last look-up; of a template: whom it holds */
 };
 

@@ -33,16 +33,20 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	rc = conn_look(p, interest, now, &ref, &reply, family);
 	if (rc)
 		return rc;
+	/* of what the host sends, only a server's answers are replies */
+	if (p->home && reply && !(ref.dst->flags & DST_LOCAL))
+		return LEAVE;
 	return conn_forward(ctx, w, &ref, reply, now, set, verdict, family);
 }
 
-static __always_inline int director(CTX *ctx, const __u8 family)
+static __always_inline int director(CTX *ctx, const __u8 family, const bool home)
 {
 	struct work *w = work_get();
 	int verdict = CTX_PASS, rc;
 
 	if (!w)
 		return CTX_PASS;
+	w->pkt.home = home;
 	rc = packet_direct(ctx, w, &verdict, family);
 	if (rc == REASON_SLOW_PATH)
 		count(REASON_SLOW_PATH);
@@ -52,12 +56,12 @@ static __always_inline int director(CTX *ctx, const __u8 family)
 /* Each family has a stack of its own. */
 static __noinline int director4(CTX *ctx)
 {
-	return director(ctx, FAMILY_V4);
+	return director(ctx, FAMILY_V4, false);
 }
 
 static __noinline int director6(CTX *ctx)
 {
-	return director(ctx, FAMILY_V6);
+	return director(ctx, FAMILY_V6, false);
 }
 
 static __always_inline int packet_enter(CTX *ctx)

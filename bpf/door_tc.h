@@ -25,6 +25,27 @@ static __always_inline int ctx_send(CTX *ctx, const struct hop *hop, const struc
 	return bpf_redirect_neigh(hop->ifindex, &gateway, sizeof(gateway), 0);
 }
 
+/* The traffic control index, which little else uses, of a packet of the host that
+ * has been looked at, as it leaves by another interface than it began to. */
+#define SIGNATURE 0xe5e5
+
+static __always_inline void ctx_sign(CTX *ctx)
+{
+	ctx->tc_index = SIGNATURE;
+}
+
+static __always_inline bool ctx_is_signed(CTX *ctx)
+{
+	return ctx->tc_index == SIGNATURE;
+}
+
+/* Hands the packet to the host by its loopback, with a route of the host's own: by
+ * another interface, a source that is its own address would have it dropped. */
+static __always_inline int ctx_deliver(CTX *ctx)
+{
+	return bpf_redirect_neigh(LOOPBACK, NULL, 0, 0);
+}
+
 /* Whether the sender of a packet is to be told why it is dropped. */
 static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reason)
 {
@@ -47,6 +68,8 @@ static __noinline int ctx_refuse(CTX *ctx, struct work *w, int reason)
 	count(reason);
 	if (!refusal_told(ctx, p, reason))
 		return CTX_DROP;
+	if (p->home)
+		return icmp_make(ctx, p, reason) ? ctx_deliver(ctx) : CTX_DROP;
 	w->route.family = p->family;
 	w->route.src = p->daddr;
 	w->route.dst = p->saddr;

@@ -89,40 +89,64 @@ static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *r
 	return ctx_can_reach(ctx, hop) ? 0 : REASON_SLOW_PATH;
 }
 
-/* Steps, counts, rewrites and sends a packet of a connection. What goes to the host
- * itself, or comes from it, is only rewritten: the host knows its way. */
+/* What the host itself has to do with a packet: it goes to a server on the host, or
+ * comes from one, or answers a client on the host. */
+static __always_inline bool host_keeps(const struct conn_ref *ref, bool reply)
+{
+	return ref->dst->flags & DST_LOCAL || (reply && ref->conn->nexthop == NEXTHOP_HOME);
+}
+
+/* Leaves a rewritten packet to the host, which knows its way; but one that comes, or
+ * was on its way, by an interface that leads elsewhere is handed over by loopback. */
+static __always_inline int host_receive(CTX *ctx, const struct pkt *p,
+					const struct conn_ref *ref, bool reply, int *verdict)
+{
+	bool away = reply ? !p->home
+			  : p->home && life_method(ref->life) == METHOD_MASQ &&
+				    ctx_ifindex(ctx) != LOOPBACK;
+
+	if (!away)
+		return LEAVE;
+	*verdict = ctx_deliver(ctx);
+	return 0;
+}
+
+/* Steps, counts, rewrites and sends a packet of a connection. */
 static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_ref *ref,
 					bool reply, __u32 now, const struct settings *set,
 					int *verdict, const __u8 family)
 {
-	bool here = ref->dst->flags & DST_LOCAL;
 	struct pkt *p = &w->pkt;
 	struct hop hop = {};
 	int rc;
 
 	if (!reply && !(ref->dst->flags & DST_AVAILABLE))
 		return -REASON_DESTINATION_GONE;
-	if (!here) {
+	if (!host_keeps(ref, reply)) {
 		rc = hop_find(ctx, w, ref, reply, now, &hop, family);
 		if (rc)
 			return rc;
+	} else if (CTX_IS_XDP && reply) {
+		return REASON_SLOW_PATH;
 	}
 	if (!p->quote && !p->bare && !ref->born)
 		conn_step(ref, p, reply, now, set, family);
 	if (!p->quote || !reply)
 		stats_packet(ref->conn->dst, reply, p->len);
-	if (family == FAMILY_V4 && !CTX_IS_XDP && p->options && !reply && !here &&
+	if (family == FAMILY_V4 && !CTX_IS_XDP && p->options && !reply && hop.ifindex &&
 	    !options_read(ctx, true))
 		return -REASON_REWRITE_FAILED;
 	if (!packet_rewrite(ctx, p, ref, reply, family))
 		return -REASON_REWRITE_FAILED;
-	if (here)
-		return LEAVE;
+	if (!hop.ifindex)
+		return host_receive(ctx, p, ref, reply, verdict);
 	if (hop.via) {
 		rc = hop_send(ctx, &hop);
 		if (rc)
 			return rc;
 	}
+	if (p->home)
+		ctx_sign(ctx);
 	*verdict = ctx_send(ctx, &hop, &w->route);
 	return 0;
 }

@@ -120,7 +120,7 @@ static __always_inline int conn_make(const struct pkt *p, __u32 now, const __u8 
 	b->hash = client_hash(&b->flow);
 	b->dst = m->choice.dst;
 	b->control = m->choice.control;
-	b->nexthop = 0;
+	b->nexthop = p->home ? NEXTHOP_HOME : 0;
 	b->nexthop_stamp = 0;
 	rc = conn_bear(m, p, set, family);
 	if (rc < 0)

@@ -22,4 +22,5 @@ struct pkt {
 	bool bare;     /* without a transport header of ours: later, or AH or ESP */
 	bool whole;    /* must not be cut: DF */
 	bool options;  /* of IPv4 */
+	bool home;     /* sent by the director itself */
 };

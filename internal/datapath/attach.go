@@ -210,6 +210,18 @@ func (a attacher) eachTC(do func(door, facts) error, f facts) error {
 	return errors.Join(errs...)
 }
 
+// loopback is where the host's own packets for its own addresses leave: a client
+// on the director asks by it. It has the door of what leaves, and no other.
+var loopback = facts{Name: "lo", Index: 1}
+
+func (a attacher) setLoopback(m Mode) error {
+	a.tc = []door{outDoor}
+	if m == ModeOff {
+		return a.eachTC(a.shut, loopback)
+	}
+	return a.eachTC(a.open, loopback)
+}
+
 func (a attacher) setXDP(f facts, on bool) error {
 	if !a.ports {
 		if on {

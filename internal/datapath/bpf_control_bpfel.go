@@ -279,7 +279,7 @@ type controlPkt struct {
 	Bare     bool
 	Whole    bool
 	Options  bool
-	_        [1]byte
+	Home     bool
 }
 
 type controlPlaces uint32
