@@ -118,10 +118,10 @@ struct bucket6 {
  * version, but for the last, which says that an upper threshold was reached.
  */
 struct dst_conf {
-	__u32 weight;
 	__u32 upper, lower;
+	__u32 pad;
 	__u8 method; /* enum method */
-	__u8 pad[2];
+	__u8 pad2[2];
 	__u8 overloaded;
 };
 

@@ -91,13 +91,14 @@ static __always_inline void template_packet(struct pkt *t, const struct pkt *p,
 }
 
 /* Whether a template still leads to its destination. */
-static __always_inline bool template_leads(const struct dst *d, const struct dst_conf *c)
+static __always_inline bool template_leads(const struct dst *d)
 {
 	struct settings *set = settings_get();
 
 	if (!(d->flags & DST_AVAILABLE))
 		return false;
-	return c->weight || !set || !set->sysctl[SYSCTL_EXPIRE_QUIESCENT_TEMPLATE];
+	return !(d->flags & DST_QUIESCENT) || !set ||
+	       !set->sysctl[SYSCTL_EXPIRE_QUIESCENT_TEMPLATE];
 }
 
 /* Finds the template and renews it. */
@@ -116,7 +117,7 @@ static __always_inline bool template_find(struct making *m, __u32 now, const __u
 	if (!c)
 		return false;
 	m->choice.method = c->method;
-	if (template_leads(t.dst, c))
+	if (template_leads(t.dst))
 		return template_renew(t.conn, t.life, lock, now, m->choice.control);
 	template_retire(t.conn, t.life, lock);
 	return false;

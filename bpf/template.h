@@ -138,7 +138,7 @@ static __always_inline bool template_expire(struct conn *t, struct dst *d, union
 	bpf_spin_lock(&lock->lock);
 	holds = holds && t->nexthop_stamp;
 	if (holds)
-		next = life_held(seen, now);
+		next = life_over(seen, now) ? life_held(seen, now) : seen;
 	done = CAS(conn_life(t), seen.word, next.word) == seen.word;
 	if (done && next.expires != seen.expires && holds)
 		template_set_seconds(t, HELD_SECONDS);

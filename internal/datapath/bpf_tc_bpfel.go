@@ -37,6 +37,7 @@ const (
 	tcMapMarkPlaces    = "mark_places"
 	tcMapMarkRules     = "mark_rules"
 	tcMapMarkTrie      = "mark_trie"
+	tcMapMasqPorts     = "masq_ports"
 	tcMapNexthops      = "nexthops"
 	tcMapOptions       = "options"
 	tcMapOverflowHints = "overflow_hints"
@@ -134,6 +135,7 @@ type tcMapSpecs struct {
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.MapSpec `ebpf:"masq_ports"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	Options       *ebpf.MapSpec `ebpf:"options"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
@@ -205,6 +207,7 @@ type tcMaps struct {
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.Map `ebpf:"masq_ports"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	Options       *ebpf.Map `ebpf:"options"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
@@ -243,6 +246,7 @@ func (m *tcMaps) Close() error {
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,
+		m.MasqPorts,
 		m.Nexthops,
 		m.Options,
 		m.OverflowHints,

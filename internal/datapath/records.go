@@ -111,6 +111,8 @@ const (
 const (
 	svcFree      = uint32(controlSvcStateSVC_FREE)
 	svcLive      = uint32(controlSvcStateSVC_LIVE)
+	methodMasq   = uint8(controlMethodMETHOD_MASQ)
+	dstQuiescent = uint8(controlDstFlagsDST_QUIESCENT)
 	dstAvailable = uint8(controlDstFlagsDST_AVAILABLE)
 	dstLimited   = uint8(controlDstFlagsDST_LIMITED)
 	connLive     = uint8(controlConnFlagsCONN_LIVE)
