@@ -118,8 +118,9 @@ union unit {
 
 enum dst_flags {
 	DST_AVAILABLE = 1,
-	DST_LOCAL = 2, /* an address of the director itself */
+	DST_LOCAL = 2,	   /* an address of the director itself */
 	DST_QUIESCENT = 4, /* of weight 0 */
+	DST_LIMITED = 8,   /* has a threshold of connections */
 };
 
 /*
@@ -254,6 +255,8 @@ enum reason {
 	REASON_FRAGMENT,	    /* came before the first of its packet: kept */
 	REASON_FRAGMENT_LOST,	    /* likewise, and the first did not come in time, or no room was left */
 	REASON_REWRITE_FAILED,
+	REASON_NEW_TEMPLATE,	    /* of persistence */
+	REASON_ONE_PACKET,	    /* scheduled by itself, no connection made */
 	REASON_COUNT,
 };
 

@@ -24,6 +24,7 @@ const (
 	tcMapConns6        = "conns6"
 	tcMapCountersMap   = "counters_map"
 	tcMapCutPackets    = "cut_packets"
+	tcMapDstConfs      = "dst_confs"
 	tcMapDsts          = "dsts"
 	tcMapEstimators    = "estimators"
 	tcMapFilterMap     = "filter_map"
@@ -36,6 +37,7 @@ const (
 	tcMapLocalities    = "localities"
 	tcMapLocalitySets  = "locality_sets"
 	tcMapLocalityWorks = "locality_works"
+	tcMapMakings       = "makings"
 	tcMapMarkPlaces    = "mark_places"
 	tcMapMarkRules     = "mark_rules"
 	tcMapMarkTrie      = "mark_trie"
@@ -126,6 +128,7 @@ type tcMapSpecs struct {
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
 	CutPackets    *ebpf.MapSpec `ebpf:"cut_packets"`
+	DstConfs      *ebpf.MapSpec `ebpf:"dst_confs"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
@@ -138,6 +141,7 @@ type tcMapSpecs struct {
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
 	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
 	LocalityWorks *ebpf.MapSpec `ebpf:"locality_works"`
+	Makings       *ebpf.MapSpec `ebpf:"makings"`
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
@@ -202,6 +206,7 @@ type tcMaps struct {
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
 	CutPackets    *ebpf.Map `ebpf:"cut_packets"`
+	DstConfs      *ebpf.Map `ebpf:"dst_confs"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
@@ -214,6 +219,7 @@ type tcMaps struct {
 	Localities    *ebpf.Map `ebpf:"localities"`
 	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
 	LocalityWorks *ebpf.Map `ebpf:"locality_works"`
+	Makings       *ebpf.Map `ebpf:"makings"`
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
@@ -245,6 +251,7 @@ func (m *tcMaps) Close() error {
 		m.Conns6,
 		m.CountersMap,
 		m.CutPackets,
+		m.DstConfs,
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
@@ -257,6 +264,7 @@ func (m *tcMaps) Close() error {
 		m.Localities,
 		m.LocalitySets,
 		m.LocalityWorks,
+		m.Makings,
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,

@@ -37,6 +37,8 @@ var Reasons = []Reason{
 	{"fragment", "fragments kept until the first of their packet comes, which they had overtaken"},
 	{"fragment_lost", "fragments dropped: the first of their packet did not come in time, or too many waited"},
 	{"rewrite_failed", "packets dropped: could not be written"},
+	{"new_template", "persistence templates made"},
+	{"one_packet", "packets scheduled by themselves, without a connection"},
 }
 
 // ReasonNames returns the names of enum reason in order, in lower case and
