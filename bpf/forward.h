@@ -129,7 +129,7 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 	} else if (CTX_IS_XDP && reply) {
 		return REASON_SLOW_PATH;
 	}
-	if (!p->quote && !p->bare && !ref->born)
+	if (!p->quote && !p->bare && !p->began)
 		conn_step(ref, p, reply, now, set);
 	if (!p->quote || !reply)
 		stats_packet(ref->conn->dst, reply, p->len);

@@ -170,7 +170,7 @@ static __always_inline bool conn_leave_behind(const struct pkt *p, struct conn_r
 }
 
 /* Finds the connection, or makes it: 0 and *reply, LEAVE, or a reason. */
-static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 now,
+static __always_inline int conn_look(struct pkt *p, __u8 interest, __u32 now,
 				     const struct settings *set, struct conn_ref *ref, bool *reply,
 				     const __u8 family)
 {
@@ -179,7 +179,6 @@ static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 n
 	int rc;
 
 	*reply = false;
-	ref->born = false;
 	if (interest & FILTER_VIP) {
 		flow_forward(p, &f, family);
 		hash = client_hash(&f);
@@ -198,7 +197,7 @@ static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 n
 	rc = family == FAMILY_V6 ? conn_make6(p, now) : conn_make4(p, now);
 	if (rc)
 		return rc;
-	ref->born = true;
+	p->began = true;
 	flow_forward(p, &f, family);
 	return conn_open(conn_seek(&f, p, client_hash(&f), now, family), &f, p, now, ref, family)
 		       ? 0 : -REASON_TABLE_FULL;

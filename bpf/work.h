@@ -21,6 +21,7 @@ struct pkt {
 	bool fragment; /* the first or a later one */
 	bool later;    /* a fragment behind the first */
 	bool bare;     /* without a transport header of ours: later, or AH or ESP */
+	bool began;    /* its connection, which it has stepped by that */
 	bool whole;    /* must not be cut: DF */
 	bool options;  /* of IPv4 */
 	bool home;     /* sent by the director itself */

@@ -265,9 +265,11 @@ type controlPkt struct {
 	Fragment bool
 	Later    bool
 	Bare     bool
+	Began    bool
 	Whole    bool
 	Options  bool
 	Home     bool
+	_        [7]byte
 }
 
 type controlPlaces uint32
