@@ -52,8 +52,11 @@ static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reas
 	/* not about an error, nor a later fragment */
 	if (!icmp_errors[reason & REASON_MASK].type || p->quote || p->bare)
 		return false;
-	/* like the kernel, which takes a hop off before it looks at the size */
-	if (reason == REASON_TOO_BIG && (!p->whole || !ttl_decrement(ctx, p->family)))
+	if (reason == REASON_TOO_BIG && !p->whole)
+		return false;
+	/* like the kernel, which takes a hop off before it looks */
+	if ((reason == REASON_TOO_BIG || reason == REASON_NO_CONNECTION) &&
+	    !ttl_decrement(ctx, p->family))
 		return false;
 	return icmp_allowed();
 }

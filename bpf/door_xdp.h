@@ -37,6 +37,7 @@ static __always_inline int ctx_refuse(CTX *ctx, struct work *w, int reason)
 {
 	switch (reason) {
 	case REASON_NO_DESTINATION:
+	case REASON_NO_CONNECTION:
 	case REASON_NO_ROUTE:
 	case REASON_TOO_BIG:
 	case REASON_TTL_EXCEEDED:

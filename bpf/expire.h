@@ -39,7 +39,15 @@ struct sweep_walk {
 	__u32 bucket;
 	__u32 now;
 	__u64 expired;
+	__u32 nodest; /* connections whose destination is gone end too */
 };
+
+static __always_inline __u32 sweep_nodest(void)
+{
+	struct settings *set = settings_get();
+
+	return set ? set->sysctl[SYSCTL_EXPIRE_NODEST_CONN] : 0;
+}
 
 /* The group of a connection in the overflow region is that of its client. */
 static __always_inline __u32 conn_group(struct conn *c, const __u8 family)
@@ -55,10 +63,10 @@ static __always_inline void slot_sweep(struct conn *c, struct sweep_walk *w, con
 	__u32 group;
 	struct dst *d;
 
-	if (!(l.flags & CONN_LIVE) || life_valid(l, w->now))
+	if (!(l.flags & CONN_LIVE) || (life_valid(l, w->now) && !w->nodest))
 		return;
 	d = dst_get(c->dst);
-	if (!d)
+	if (!d || (life_valid(l, w->now) && d->flags & DST_AVAILABLE))
 		return;
 	group = l.flags & CONN_OVERFLOW ? conn_group(c, family) : 0;
 	if (conn_end(c, d, l, group))
@@ -93,7 +101,7 @@ static long sweep_step6(__u32 i, struct sweep_walk *w)
 /* Sweeps a tick's share of the buckets of both families. */
 static __always_inline void conns_tick(struct sweep *s, __u32 now)
 {
-	struct sweep_walk w = {.now = now, .bucket = s->bucket};
+	struct sweep_walk w = {.now = now, .bucket = s->bucket, .nodest = sweep_nodest()};
 
 	bpf_loop((conf_buckets4 + conf_overflow4) / TICKS_PER_PASS + 1, sweep_step4, &w, 0);
 	if (w.bucket < s->bucket)
@@ -192,7 +200,8 @@ static long born_step(__u32 cpu, struct born_walk *w)
 	struct counters *c = bpf_map_lookup_percpu_elem(&counters_map, &zero, cpu);
 
 	if (c)
-		w->sum += c->count[REASON_NEW_CONNECTION] - c->count[REASON_REOPENED];
+		w->sum += c->count[REASON_NEW_CONNECTION] - c->count[REASON_REOPENED] -
+			  c->count[REASON_EXPIRED];
 	return 0;
 }
 
@@ -217,10 +226,10 @@ static int ticker_tick(void *map, __u32 *key, struct ticker *t)
 	return 0;
 }
 
-/* Ends all that has expired, at once. */
+/* Ends all that has to end, at once. */
 static __always_inline void conns_sweep(struct sweep *s, __u32 now)
 {
-	struct sweep_walk w = {.now = now};
+	struct sweep_walk w = {.now = now, .nodest = sweep_nodest()};
 
 	bpf_loop(conf_buckets4 + conf_overflow4, sweep_step4, &w, 0);
 	w.bucket = 0;

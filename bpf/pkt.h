@@ -12,6 +12,7 @@
 #define TCP_ACK 0x10
 
 #define SCTP_INIT 1
+#define SCTP_ABORT 6
 
 #define L3_OFFSET sizeof(struct ethhdr)
 

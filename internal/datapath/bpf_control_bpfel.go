@@ -145,6 +145,7 @@ type controlDstFlags uint32
 const (
 	controlDstFlagsDST_AVAILABLE controlDstFlags = 1
 	controlDstFlagsDST_LOCAL     controlDstFlags = 2
+	controlDstFlagsDST_QUIESCENT controlDstFlags = 4
 )
 
 type controlEntry struct {
@@ -284,21 +285,23 @@ type controlReason uint32
 const (
 	controlReasonREASON_NEW_CONNECTION        controlReason = 0
 	controlReasonREASON_REOPENED              controlReason = 1
-	controlReasonREASON_SLOW_PATH             controlReason = 2
-	controlReasonREASON_TABLE_FULL            controlReason = 3
-	controlReasonREASON_NO_DESTINATION        controlReason = 4
-	controlReasonREASON_DESTINATION_GONE      controlReason = 5
-	controlReasonREASON_NOT_A_START           controlReason = 6
-	controlReasonREASON_METHOD_UNSUPPORTED    controlReason = 7
-	controlReasonREASON_SCHEDULER_UNSUPPORTED controlReason = 8
-	controlReasonREASON_TTL_EXCEEDED          controlReason = 9
-	controlReasonREASON_TOO_BIG               controlReason = 10
-	controlReasonREASON_NO_ROUTE              controlReason = 11
-	controlReasonREASON_FORWARDING_DISABLED   controlReason = 12
-	controlReasonREASON_MALFORMED             controlReason = 13
-	controlReasonREASON_FRAGMENT              controlReason = 14
-	controlReasonREASON_REWRITE_FAILED        controlReason = 15
-	controlReasonREASON_COUNT                 controlReason = 16
+	controlReasonREASON_EXPIRED               controlReason = 2
+	controlReasonREASON_SLOW_PATH             controlReason = 3
+	controlReasonREASON_TABLE_FULL            controlReason = 4
+	controlReasonREASON_NO_DESTINATION        controlReason = 5
+	controlReasonREASON_NO_CONNECTION         controlReason = 6
+	controlReasonREASON_DESTINATION_GONE      controlReason = 7
+	controlReasonREASON_NOT_A_START           controlReason = 8
+	controlReasonREASON_METHOD_UNSUPPORTED    controlReason = 9
+	controlReasonREASON_SCHEDULER_UNSUPPORTED controlReason = 10
+	controlReasonREASON_TTL_EXCEEDED          controlReason = 11
+	controlReasonREASON_TOO_BIG               controlReason = 12
+	controlReasonREASON_NO_ROUTE              controlReason = 13
+	controlReasonREASON_FORWARDING_DISABLED   controlReason = 14
+	controlReasonREASON_MALFORMED             controlReason = 15
+	controlReasonREASON_FRAGMENT              controlReason = 16
+	controlReasonREASON_REWRITE_FAILED        controlReason = 17
+	controlReasonREASON_COUNT                 controlReason = 18
 )
 
 type controlScheduler uint32
@@ -493,6 +496,7 @@ const (
 	controlMapMarkPlaces    = "mark_places"
 	controlMapMarkRules     = "mark_rules"
 	controlMapMarkTrie      = "mark_trie"
+	controlMapMasqPorts     = "masq_ports"
 	controlMapNexthops      = "nexthops"
 	controlMapOverflowHints = "overflow_hints"
 	controlMapServiceIndex  = "service_index"
@@ -586,6 +590,7 @@ type controlMapSpecs struct {
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.MapSpec `ebpf:"masq_ports"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -649,6 +654,7 @@ type controlMaps struct {
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.Map `ebpf:"masq_ports"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -679,6 +685,7 @@ func (m *controlMaps) Close() error {
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,
+		m.MasqPorts,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,

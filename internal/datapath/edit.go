@@ -56,8 +56,11 @@ func (t *Table) recover() error {
 	for i := range t.dsts.elems {
 		t.setAvailable(i, p.dsts[i])
 	}
-	for i := range live {
-		t.addVIP(i)
+	for id, slot := range live {
+		t.addVIP(id)
+		for _, e := range t.entriesAt(unpackVersion(t.services.elems[slot].Version)) {
+			t.setQuiescent(int(e.Dst), e.Weight == 0)
+		}
 	}
 	for i, used := range p.dsts {
 		if used {
@@ -136,7 +139,21 @@ func (t *Table) retire(s *Service, gone []Entry) {
 		}
 		t.setAvailable(int(e.Dst), false)
 		t.prepared().dsts[e.Dst] = false
+		t.orphans = true
 	}
+}
+
+// endOrphans ends the connections of the destinations that the edit removed, if
+// expire_nodest_conn asks for it.
+func (t *Table) endOrphans() error {
+	if !t.orphans {
+		return nil
+	}
+	t.orphans = false
+	if t.Settings().Sysctl[controlSysctlSYSCTL_EXPIRE_NODEST_CONN] == 0 {
+		return nil
+	}
+	return t.sweep()
 }
 
 // welcome takes destinations that are new to a service out of what it keeps of
@@ -182,6 +199,7 @@ func (t *Table) Configure(slot int, c Content) error {
 	t.now(func() {
 		for _, e := range c.Entries {
 			t.setAvailable(int(e.Dst), true)
+			t.setQuiescent(int(e.Dst), e.Weight == 0)
 			t.prepared().dsts[e.Dst] = true
 		}
 	})
@@ -280,12 +298,18 @@ func (d *Dst) tune(want Dst) {
 }
 
 // setAvailable tells the data path whether connections may go on to a
-// destination. It writes only a byte that the data path never does.
-func (t *Table) setAvailable(i int, on bool) {
+// destination.
+func (t *Table) setAvailable(i int, on bool) { t.setFlag(i, dstAvailable, on) }
+
+// setQuiescent tells the data path whether a destination has weight 0.
+func (t *Table) setQuiescent(i int, on bool) { t.setFlag(i, dstQuiescent, on) }
+
+// setFlag writes only a byte that the data path never does.
+func (t *Table) setFlag(i int, flag uint8, on bool) {
 	flags := &t.dsts.elems[i].Flags
 	if on {
-		*flags |= dstAvailable
+		*flags |= flag
 	} else {
-		*flags &^= dstAvailable
+		*flags &^= flag
 	}
 }

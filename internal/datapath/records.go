@@ -95,6 +95,8 @@ const (
 const (
 	svcFree      = uint32(controlSvcStateSVC_FREE)
 	svcLive      = uint32(controlSvcStateSVC_LIVE)
+	methodMasq   = uint8(controlMethodMETHOD_MASQ)
+	dstQuiescent = uint8(controlDstFlagsDST_QUIESCENT)
 	dstAvailable = uint8(controlDstFlagsDST_AVAILABLE)
 	connLive     = uint8(controlConnFlagsCONN_LIVE)
 )

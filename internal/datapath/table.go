@@ -20,6 +20,7 @@ type Table struct {
 	attached time.Time
 	filtered time.Time
 	stale    bool // the filter has addresses that nothing needs
+	orphans  bool // there may be connections whose destination this edit removed
 	// filteredFor are the families that had services then.
 	filteredFor [2]bool
 	settings    array[Settings]
@@ -185,6 +186,11 @@ func (t *Table) Advance(by time.Duration) error {
 		return err
 	}
 	t.Settings().Clock += uint32(by * time.Duration(hz) / time.Second)
+	return t.sweep()
+}
+
+// sweep ends the connections that have to end without waiting for the timer.
+func (t *Table) sweep() error {
 	sweep, err := ebpf.LoadPinnedProgram(filepath.Join(t.place.table(), controlProgEvsSweep), nil)
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)

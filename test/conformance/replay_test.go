@@ -234,13 +234,14 @@ func (r *replay) after(step conformance.Step, packet *bed.Packet, tolerance int)
 	return nil
 }
 
-// concerns reports whether the connection is the packet's own.
+// concerns reports whether the connection is the packet's own; of an ICMP error, that
+// which it is about.
 func concerns(p *bed.Packet, c ipvs.Conn) bool {
 	client := netip.AddrPortFrom(p.Src, p.Sport)
 	if p.FromServer() {
 		client = netip.AddrPortFrom(p.Dst, p.Dport)
 	}
-	return c.Client == client && strings.EqualFold(c.Protocol.String(), p.Proto)
+	return c.Client == client && (p.Proto == "icmp" || strings.EqualFold(c.Protocol.String(), p.Proto))
 }
 
 func (r *replay) counts(service, dest string, active, inactive uint32) error {

@@ -57,10 +57,6 @@ var leftOut = merge(
 		"toobig-ipip-v4":       {12, 17},
 		"toobig-nat-v4":        {17},
 	}),
-	left("nat_icmp_send", map[string][]int{
-		"server-initiated-v4": {14, 15, 16, 18, 19},
-		"server-initiated-v6": {14, 15, 16, 18, 19},
-	}),
 	left("the kernel loses these answers: it leaves the addresses out of the sum; they are delivered", map[string][]int{
 		"local-server-v6": {22, 24},
 	}),
@@ -68,9 +64,6 @@ var leftOut = merge(
 		"local-server-v4": {25},
 		"local-server-v6": {25},
 	}),
-	left("ICMP errors do not begin connections", recordings(
-		"schedule-icmp-v4", "schedule-icmp-v6",
-	)),
 )
 
 // lost are packets that the kernel loses and EVS delivers.
@@ -79,15 +72,6 @@ var lost = []struct {
 	why               string
 }{
 	{"frag-*-v6", "TCP data", "the kernel does not find the connection of fragmented TCP over IPv6, and drops the packet"},
-}
-
-// recordings are whole ones.
-func recordings(names ...string) map[string][]int {
-	all := map[string][]int{}
-	for _, name := range names {
-		all[name] = []int{whole}
-	}
-	return all
 }
 
 func left(why string, steps map[string][]int) map[string]map[int]string {
