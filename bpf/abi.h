@@ -118,8 +118,9 @@ union unit {
 
 enum dst_flags {
 	DST_AVAILABLE = 1,
-	DST_LOCAL = 2, /* an address of the director itself */
+	DST_LOCAL = 2,	   /* an address of the director itself */
 	DST_QUIESCENT = 4, /* of weight 0 */
+	DST_LIMITED = 8,   /* has a threshold of connections */
 };
 
 /*
@@ -253,6 +254,8 @@ enum reason {
 	REASON_MALFORMED,	    /* not as long as it says */
 	REASON_FRAGMENT,	    /* came before the first of its packet: left to the kernel */
 	REASON_REWRITE_FAILED,
+	REASON_NEW_TEMPLATE,	    /* of persistence */
+	REASON_ONE_PACKET,	    /* scheduled by itself, no connection made */
 	REASON_COUNT,
 };
 

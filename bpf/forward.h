@@ -32,7 +32,7 @@ static __always_inline void translation_of(const struct conn_ref *ref, bool repl
 
 	t->source = reply;
 	t->hop = !(d->flags & DST_LOCAL);
-	t->port = reply || !d->port ? c->vport : d->port;
+	t->port = reply ? c->vport : server_port(c, ref->life, d);
 	if (family == FAMILY_V6)
 		t->addr = reply ? ref->ends->vaddr : d->addr;
 	else
@@ -93,7 +93,7 @@ static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *r
  * comes from one, or answers a client on the host. */
 static __always_inline bool host_keeps(const struct conn_ref *ref, bool reply)
 {
-	return ref->dst->flags & DST_LOCAL || (reply && ref->conn->home);
+	return ref->dst->flags & DST_LOCAL || (reply && ref->conn->nexthop == NEXTHOP_HOME);
 }
 
 /* Leaves a rewritten packet to the host, which knows its way; but one that comes, or
@@ -129,8 +129,8 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 	} else if (CTX_IS_XDP && reply) {
 		return REASON_SLOW_PATH;
 	}
-	if (!p->quote && !p->bare && !p->began)
-		conn_step(ref, p, reply, now, set);
+	if (!p->quote && !p->bare && !ref->born)
+		conn_step(ref, p, reply, now, set, family);
 	if (!p->quote || !reply)
 		stats_packet(ref->conn->dst, reply, p->len);
 	if (family == FAMILY_V4 && !CTX_IS_XDP && p->options && !reply && hop.ifindex &&

@@ -5,6 +5,8 @@
 #include "birth.h"
 #include "fwd/tunnel.h"
 #include "leave.h"
+#include "one_packet.h"
+#include "persist.h"
 #include "service.h"
 #include "state.h"
 #include "stats.h"
@@ -24,8 +26,8 @@ static __always_inline bool pkt_begins(const struct pkt *p, const struct setting
 {
 	if (p->quote) /* an ICMP error, by the packet it carries */
 		return set->sysctl[SYSCTL_SCHEDULE_ICMP];
-	if (p->bare)
-		return false;
+	if (p->bare || p->sport == bpf_htons(FTP_DATA_PORT))
+		return false; /* the latter from a server, whose connection is known */
 	switch (p->proto) {
 	case IPPROTO_TCP:
 		return !(p->flags & TCP_RST) && (p->flags & TCP_SYN || set->sysctl[SYSCTL_SLOPPY_TCP]);
@@ -70,56 +72,100 @@ static __always_inline bool method_supported(__u8 method, const struct dst *d, _
 	return false;
 }
 
+/* A connection that was not born holds no template. */
+static __always_inline void birth_failed(struct making *m, const struct pkt *p,
+					 const __u8 family)
+{
+	const struct birth *b = &m->conn;
+	struct conn *c = &m->remains.conn;
+
+	if (!b->control)
+		return;
+	*conn_key(c) = b->flow.key;
+	c->vaddr = b->flow.vaddr;
+	c->dst = b->dst;
+	c->proto = b->flow.proto;
+	c->control = b->control;
+	conn_tell(c, &p->saddr, TELL_END, family);
+}
+
+/* Brings the connection to life that was chosen: 0, ONE_PACKET or a reason. */
+static __always_inline int conn_bear(struct making *m, const struct pkt *p,
+				     const struct settings *set, const __u8 family)
+{
+	const struct choice *c = &m->choice;
+	struct dst *d = dst_get(c->dst);
+	struct birth *b = &m->conn;
+	enum method method;
+	int rc;
+
+	if (!d)
+		return -REASON_NO_DESTINATION;
+	method = method_of(c->method, d);
+	if (!method_supported(method, d, family))
+		return -REASON_METHOD_UNSUPPORTED;
+	b->life.word = 0;
+	b->life.flags = CONN_LIVE | CONN_INACTIVE | method * CONN_METHOD | c->flags;
+	b->life = life_first(b->life, p, b->now, set);
+	if (c->one_packet)
+		rc = one_packet_make(b, p, d, family);
+	else
+		rc = family == FAMILY_V6 ? conn_birth6(b, p) : conn_birth4(b, p);
+	switch (rc) {
+	case BIRTH_FULL:
+		return -REASON_TABLE_FULL;
+	case BIRTH_EXISTS:
+		birth_failed(m, p, family); /* another CPU's is the one that is held */
+		return 0;
+	case BIRTH_NEW:
+		dst_count(d, b->life.flags, 1);
+		dst_came(b->dst, d);
+		count(REASON_NEW_CONNECTION);
+	}
+	stats_connection(b->dst);
+	return rc == ONE_PACKET ? rc : 0;
+}
+
 /* Makes the connection of a first packet: LEAVE if no service wants it. */
 static __always_inline int conn_make(const struct pkt *p, __u32 now, const __u8 family)
 {
 	struct settings *set = settings_get();
-	struct service *s = service_find(p);
-	struct birth b = {.now = now, .pkt = p, .life.flags = CONN_LIVE | CONN_INACTIVE};
-	struct entry e;
-	enum method method;
-	struct dst *d;
+	struct service *s = service_get(service_find(p));
+	struct making *m = making_get();
+	struct birth *b;
 	int rc;
 
-	if (!s || !set)
+	if (!s || !set || !m)
 		return LEAVE;
 	if (!pkt_begins(p, set)) {
 		ctx_count_left(REASON_NOT_A_START);
 		return LEAVE;
 	}
-	rc = service_pick(s, p, &e);
+	rc = service_choose(p, s, m, now, family);
 	if (rc)
 		return rc;
-	d = dst_get(e.dst);
-	if (!d)
-		return -REASON_NO_DESTINATION;
-	method = method_of(e.method, d);
-	if (!method_supported(method, d, family))
-		return -REASON_METHOD_UNSUPPORTED;
-	b.life.flags |= method * CONN_METHOD;
-	flow_forward(p, &b.flow, family);
-	b.hash = client_hash(&b.flow);
-	b.life = life_first(b.life, p, now, set);
-	b.dst = e.dst;
-	rc = family == FAMILY_V6 ? conn_birth6(&b) : conn_birth4(&b);
-	if (rc == BIRTH_FULL)
-		return -REASON_TABLE_FULL;
-	if (rc == BIRTH_NEW) {
-		dst_count(d, b.life.flags, 1);
-		stats_connection(e.dst);
-		count(REASON_NEW_CONNECTION);
-	}
-	return 0;
+	b = &m->conn;
+	b->now = now;
+	flow_forward(p, &b->flow, family);
+	b->hash = client_hash(&b->flow);
+	b->dst = m->choice.dst;
+	b->control = m->choice.control;
+	b->nexthop = p->home ? NEXTHOP_HOME : 0;
+	b->nexthop_stamp = 0;
+	rc = conn_bear(m, p, set, family);
+	if (rc < 0)
+		birth_failed(m, p, family);
+	return rc;
 }
 
-static __noinline int conn_make4(const struct pkt *p, __u32 now)
+__noinline int conn_make4(const struct pkt *p, __u32 now)
 {
-	return conn_make(p, now, FAMILY_V4);
+	return p ? conn_make(p, now, FAMILY_V4) : LEAVE;
 }
 
-static __noinline int conn_make6(const struct pkt *p, __u32 now)
+__noinline int conn_make6(const struct pkt *p, __u32 now)
 {
-	return conn_make(p, now, FAMILY_V6);
+	return p ? conn_make(p, now, FAMILY_V6) : LEAVE;
 }
 
 /* Whether both sides have said goodbye, or one reset it. Mode 2 takes a goodbye for
@@ -161,24 +207,29 @@ static __always_inline bool conn_leave_behind(const struct pkt *p, struct conn_r
 					      const struct settings *set, const __u8 family)
 {
 	enum reason reason = conn_outlived(p, ref, set);
+	struct making *m;
 
 	if (!reason)
 		return false;
-	if (conn_end(ref->conn, ref->dst, ref->life, overflow_group(hash, family)))
+	m = making_get();
+	if (m && conn_finish(ref->conn, ref->ends, ref->dst, ref->life,
+			     overflow_group(hash, family), &m->remains, family))
 		count(reason);
 	return true;
 }
 
 /* Finds the connection, or makes it: 0 and *reply, LEAVE, or a reason. */
-static __always_inline int conn_look(struct pkt *p, __u8 interest, __u32 now,
+static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 now,
 				     const struct settings *set, struct conn_ref *ref, bool *reply,
 				     const __u8 family)
 {
 	struct flow f;
 	__u64 hash;
+	__u32 slot;
 	int rc;
 
 	*reply = false;
+	ref->born = false;
 	if (interest & FILTER_VIP) {
 		flow_forward(p, &f, family);
 		hash = client_hash(&f);
@@ -195,10 +246,15 @@ static __always_inline int conn_look(struct pkt *p, __u8 interest, __u32 now,
 	if (!(interest & FILTER_VIP))
 		return LEAVE;
 	rc = family == FAMILY_V6 ? conn_make6(p, now) : conn_make4(p, now);
-	if (rc)
+	if (rc && rc != ONE_PACKET)
 		return rc;
-	p->began = true;
+	ref->born = true;
 	flow_forward(p, &f, family);
-	return conn_open(conn_seek(&f, p, client_hash(&f), now, family), &f, p, now, ref, family)
-		       ? 0 : -REASON_TABLE_FULL;
+	slot = rc ? one_packet_bucket(family) * SLOTS_PER_BUCKET
+		  : conn_seek(&f, p, client_hash(&f), now, family);
+	if (!conn_open(slot, &f, p, now, ref, family))
+		return -REASON_TABLE_FULL;
+	if (ref->life.flags & CONN_ASSURED)
+		conn_assure(ref, family);
+	return 0;
 }

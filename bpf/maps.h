@@ -15,6 +15,7 @@ MAPPED(settings_map, struct settings, 1);
 MAPPED(services, struct service, MAX_SERVICES);
 MAPPED(units, union unit, MAX_UNITS);
 MAPPED(dsts, struct dst, MAX_DSTS);
+MAPPED(dst_confs, struct dst_conf, MAX_DSTS);
 MAPPED(filter_map, struct filter, 1);
 MAPPED(conns4, struct bucket4, 1);
 MAPPED(conns6, struct bucket6, 1);

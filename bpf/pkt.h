@@ -87,7 +87,6 @@ static __always_inline bool pkt_parse_l3(CTX *ctx, struct pkt *p, const __u8 fam
 	p->mtu = 0;
 	p->flags = 0;
 	p->bare = false;
-	p->began = false;
 	p->mark = ctx_mark(ctx);
 	if (family == FAMILY_V6 ? !pkt_parse_ip6(ctx, p) : !pkt_parse_ip4(ctx, p))
 		return false;

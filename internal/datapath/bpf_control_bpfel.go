@@ -62,7 +62,7 @@ type controlConn struct {
 	Vaddr        uint32
 	Dst          uint32
 	Proto        uint8
-	Home         uint8
+	Control      uint8
 	Nexthop      uint16
 	NexthopStamp uint32
 }
@@ -76,12 +76,14 @@ type controlConnEnds struct {
 type controlConnFlags uint32
 
 const (
-	controlConnFlagsCONN_BUSY     controlConnFlags = 1
-	controlConnFlagsCONN_LIVE     controlConnFlags = 2
-	controlConnFlagsCONN_INACTIVE controlConnFlags = 4
-	controlConnFlagsCONN_OVERFLOW controlConnFlags = 8
-	controlConnFlagsCONN_TEMPLATE controlConnFlags = 16
-	controlConnFlagsCONN_METHOD   controlConnFlags = 32
+	controlConnFlagsCONN_BUSY      controlConnFlags = 1
+	controlConnFlagsCONN_LIVE      controlConnFlags = 2
+	controlConnFlagsCONN_INACTIVE  controlConnFlags = 4
+	controlConnFlagsCONN_OVERFLOW  controlConnFlags = 8
+	controlConnFlagsCONN_SAME_PORT controlConnFlags = 16
+	controlConnFlagsCONN_METHOD    controlConnFlags = 32
+	controlConnFlagsCONN_ASSURED   controlConnFlags = 128
+	controlConnFlagsCONN_RETIRED   controlConnFlags = 3
 )
 
 type controlConnState uint32
@@ -140,12 +142,23 @@ type controlDst struct {
 	Source       controlAddr
 }
 
+type controlDstConf struct {
+	_          structs.HostLayout
+	Upper      uint32
+	Lower      uint32
+	Pad        uint32
+	Method     uint8
+	Pad2       [2]uint8
+	Overloaded uint8
+}
+
 type controlDstFlags uint32
 
 const (
 	controlDstFlagsDST_AVAILABLE controlDstFlags = 1
 	controlDstFlagsDST_LOCAL     controlDstFlags = 2
 	controlDstFlagsDST_QUIESCENT controlDstFlags = 4
+	controlDstFlagsDST_LIMITED   controlDstFlags = 8
 )
 
 type controlEntry struct {
@@ -265,11 +278,9 @@ type controlPkt struct {
 	Fragment bool
 	Later    bool
 	Bare     bool
-	Began    bool
 	Whole    bool
 	Options  bool
 	Home     bool
-	_        [7]byte
 }
 
 type controlPlaces uint32
@@ -303,7 +314,9 @@ const (
 	controlReasonREASON_MALFORMED             controlReason = 15
 	controlReasonREASON_FRAGMENT              controlReason = 16
 	controlReasonREASON_REWRITE_FAILED        controlReason = 17
-	controlReasonREASON_COUNT                 controlReason = 18
+	controlReasonREASON_NEW_TEMPLATE          controlReason = 18
+	controlReasonREASON_ONE_PACKET            controlReason = 19
+	controlReasonREASON_COUNT                 controlReason = 20
 )
 
 type controlScheduler uint32
@@ -460,6 +473,19 @@ const (
 	controlSysctlSYSCTL_COUNT                     controlSysctl = 30
 )
 
+type controlTemplateState uint32
+
+const (
+	controlTemplateStateTEMPLATE_ASSURED controlTemplateState = 1
+	controlTemplateStateTEMPLATE_DUE     controlTemplateState = 2
+)
+
+type controlTemplateTime uint32
+
+const (
+	controlTemplateTimeHELD_SECONDS controlTemplateTime = 60
+)
+
 type controlUnit struct {
 	_       structs.HostLayout
 	Version controlVersion
@@ -489,6 +515,7 @@ const (
 	controlMapConns4        = "conns4"
 	controlMapConns6        = "conns6"
 	controlMapCountersMap   = "counters_map"
+	controlMapDstConfs      = "dst_confs"
 	controlMapDsts          = "dsts"
 	controlMapEstimators    = "estimators"
 	controlMapFilterMap     = "filter_map"
@@ -523,6 +550,7 @@ const (
 	controlVarConfOverflow4 = "conf_overflow4"
 	controlVarConfOverflow6 = "conf_overflow6"
 	controlVarConfSeed      = "conf_seed"
+	controlVarSlotNumbers   = "slot_numbers"
 )
 
 // loadControl returns the embedded CollectionSpec for control.
@@ -583,6 +611,7 @@ type controlMapSpecs struct {
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
+	DstConfs      *ebpf.MapSpec `ebpf:"dst_confs"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
@@ -619,6 +648,7 @@ type controlVariableSpecs struct {
 	ConfOverflow4 *ebpf.VariableSpec `ebpf:"conf_overflow4"`
 	ConfOverflow6 *ebpf.VariableSpec `ebpf:"conf_overflow6"`
 	ConfSeed      *ebpf.VariableSpec `ebpf:"conf_seed"`
+	SlotNumbers   *ebpf.VariableSpec `ebpf:"slot_numbers"`
 }
 
 // controlObjects contains all objects after they have been loaded into the kernel.
@@ -647,6 +677,7 @@ type controlMaps struct {
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
+	DstConfs      *ebpf.Map `ebpf:"dst_confs"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
@@ -678,6 +709,7 @@ func (m *controlMaps) Close() error {
 		m.Conns4,
 		m.Conns6,
 		m.CountersMap,
+		m.DstConfs,
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
@@ -715,6 +747,7 @@ type controlVariables struct {
 	ConfOverflow4 *ebpf.Variable `ebpf:"conf_overflow4"`
 	ConfOverflow6 *ebpf.Variable `ebpf:"conf_overflow6"`
 	ConfSeed      *ebpf.Variable `ebpf:"conf_seed"`
+	SlotNumbers   *ebpf.Variable `ebpf:"slot_numbers"`
 }
 
 // controlPrograms contains all programs after they have been loaded into the kernel.

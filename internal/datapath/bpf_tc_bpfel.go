@@ -23,6 +23,7 @@ const (
 	tcMapConns4        = "conns4"
 	tcMapConns6        = "conns6"
 	tcMapCountersMap   = "counters_map"
+	tcMapDstConfs      = "dst_confs"
 	tcMapDsts          = "dsts"
 	tcMapEstimators    = "estimators"
 	tcMapFilterMap     = "filter_map"
@@ -32,6 +33,7 @@ const (
 	tcMapLocalities    = "localities"
 	tcMapLocalitySets  = "locality_sets"
 	tcMapLocalityWorks = "locality_works"
+	tcMapMakings       = "makings"
 	tcMapMarkPlaces    = "mark_places"
 	tcMapMarkRules     = "mark_rules"
 	tcMapMarkTrie      = "mark_trie"
@@ -119,6 +121,7 @@ type tcMapSpecs struct {
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
+	DstConfs      *ebpf.MapSpec `ebpf:"dst_confs"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
@@ -128,6 +131,7 @@ type tcMapSpecs struct {
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
 	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
 	LocalityWorks *ebpf.MapSpec `ebpf:"locality_works"`
+	Makings       *ebpf.MapSpec `ebpf:"makings"`
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
@@ -189,6 +193,7 @@ type tcMaps struct {
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
+	DstConfs      *ebpf.Map `ebpf:"dst_confs"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
@@ -198,6 +203,7 @@ type tcMaps struct {
 	Localities    *ebpf.Map `ebpf:"localities"`
 	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
 	LocalityWorks *ebpf.Map `ebpf:"locality_works"`
+	Makings       *ebpf.Map `ebpf:"makings"`
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
@@ -226,6 +232,7 @@ func (m *tcMaps) Close() error {
 		m.Conns4,
 		m.Conns6,
 		m.CountersMap,
+		m.DstConfs,
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
@@ -235,6 +242,7 @@ func (m *tcMaps) Close() error {
 		m.Localities,
 		m.LocalitySets,
 		m.LocalityWorks,
+		m.Makings,
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,

@@ -59,7 +59,7 @@ func (t *Table) recover() error {
 	for id, slot := range live {
 		t.addVIP(id)
 		for _, e := range t.entriesAt(unpackVersion(t.services.elems[slot].Version)) {
-			t.setQuiescent(int(e.Dst), e.Weight == 0)
+			t.setConf(e)
 		}
 	}
 	for i, used := range p.dsts {
@@ -199,7 +199,7 @@ func (t *Table) Configure(slot int, c Content) error {
 	t.now(func() {
 		for _, e := range c.Entries {
 			t.setAvailable(int(e.Dst), true)
-			t.setQuiescent(int(e.Dst), e.Weight == 0)
+			t.setConf(e)
 			t.prepared().dsts[e.Dst] = true
 		}
 	})
@@ -277,6 +277,7 @@ func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 	t.begin()
 	defer t.end()
 	d := &t.dsts.elems[i]
+	t.confs.elems[i] = DstConf{}
 	*d = Dst{Addr: want.Addr, Port: want.Port, Family: want.Family, Svc: uint16(slot), Incarnation: s.Incarnation}
 	d.tune(want)
 	t.zeroDst(i)
@@ -297,12 +298,22 @@ func (d *Dst) tune(want Dst) {
 	d.Flags = d.Flags&^DstLocal | want.Flags&DstLocal
 }
 
+// setConf keeps what of an entry is asked for by destination. Without an upper
+// threshold, or with a higher one, a destination is not overloaded any more. The data
+// path writes Overloaded alone.
+func (t *Table) setConf(e Entry) {
+	c := &t.confs.elems[e.Dst]
+	if e.Upper == 0 || e.Upper > c.Upper {
+		c.Overloaded = 0
+	}
+	c.Method, c.Upper, c.Lower = e.Method, e.Upper, e.Lower
+	t.setFlag(int(e.Dst), dstQuiescent, e.Weight == 0)
+	t.setFlag(int(e.Dst), dstLimited, e.Upper > 0)
+}
+
 // setAvailable tells the data path whether connections may go on to a
 // destination.
 func (t *Table) setAvailable(i int, on bool) { t.setFlag(i, dstAvailable, on) }
-
-// setQuiescent tells the data path whether a destination has weight 0.
-func (t *Table) setQuiescent(i int, on bool) { t.setFlag(i, dstQuiescent, on) }
 
 // setFlag writes only a byte that the data path never does.
 func (t *Table) setFlag(i int, flag uint8, on bool) {

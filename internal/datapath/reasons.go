@@ -36,6 +36,8 @@ var Reasons = []Reason{
 	{"malformed", "packets left to the kernel: not as long as they say"},
 	{"fragment", "fragments left to the kernel: they came before the first of their packet"},
 	{"rewrite_failed", "packets dropped: could not be written"},
+	{"new_template", "persistence templates made"},
+	{"one_packet", "packets scheduled by themselves, without a connection"},
 }
 
 // ReasonNames returns the names of enum reason in order, in lower case and

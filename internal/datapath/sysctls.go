@@ -88,7 +88,7 @@ var Sysctls = []Sysctl{
 	{"est_cpulist", text, nil, Fixed, "rates are estimated by the table's timer, which has no threads to place on CPUs", nil},
 	{"est_nice", number, one(0), Fixed, "rates are estimated by the table's timer, which has no threads to give a priority", nil},
 	{"expire_nodest_conn", anyInt, one(0), Honoured, "a destination that is removed takes its connections with it, and one of weight 0 those whose client opens them again; with 0 packets to a removed destination are dropped, and it may come back", at(controlSysctlSYSCTL_EXPIRE_NODEST_CONN)},
-	{"expire_quiescent_template", anyInt, one(0), Stored, "a persistent client whose destination has weight 0 gets another one", at(controlSysctlSYSCTL_EXPIRE_QUIESCENT_TEMPLATE)},
+	{"expire_quiescent_template", anyInt, one(0), Honoured, "a persistent client whose destination has weight 0 gets another one", at(controlSysctlSYSCTL_EXPIRE_QUIESCENT_TEMPLATE)},
 	{"ignore_tunneled", anyInt, one(0), Fixed, "packets of protocols without ports are left to the kernel, and what it unwraps is not looked at again", nil},
 	{"lblc_expiration", seconds, one(86400), Honoured, "how long lblc keeps an address with its destination unused", at(controlSysctlSYSCTL_LBLC_EXPIRATION)},
 	{"lblcr_expiration", seconds, one(86400), Honoured, "how long lblcr keeps an address with its set of destinations unused", at(controlSysctlSYSCTL_LBLCR_EXPIRATION)},

@@ -27,6 +27,7 @@ type Table struct {
 	services    array[Service]
 	units       array[controlUnit]
 	dsts        array[Dst]
+	confs       array[DstConf] // beside dsts
 	filter      array[controlFilter]
 	stats       array[Stats]
 	rates       array[Estimator]
@@ -69,6 +70,9 @@ func (t *Table) mapAll() (err error) {
 	if t.dsts, err = mapArray[Dst](dir, controlMapDsts); err != nil {
 		return err
 	}
+	if t.confs, err = mapArray[DstConf](dir, controlMapDstConfs); err != nil {
+		return err
+	}
 	if t.filter, err = mapArray[controlFilter](dir, controlMapFilterMap); err != nil {
 		return err
 	}
@@ -88,6 +92,7 @@ func (t *Table) Close() error {
 	t.services.close()
 	t.units.close()
 	t.dsts.close()
+	t.confs.close()
 	t.filter.close()
 	t.stats.close()
 	t.rates.close()
