@@ -87,8 +87,10 @@ __noinline int error_send(CTX *ctx, struct work *w)
 
 /* Drops the packet, and tells its sender why where there is an error for it. A
  * function of its own for the verifier's sake. */
-static __noinline int ctx_refuse(CTX *ctx, struct work *w, int reason)
+__noinline int ctx_refuse(CTX *ctx, struct work *w, int reason)
 {
+	if (!w)
+		return CTX_DROP;
 	count(reason);
 	if (!refusal_told(ctx, &w->pkt, reason))
 		return CTX_DROP;

@@ -76,7 +76,7 @@ static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *r
 	if (w->pkt.ttl <= 1)
 		return reply ? LEAVE : -REASON_TTL_EXCEEDED; /* the kernel says so */
 	rc = reply ? hop_reply(ctx, w, ref, now, hop, family)
-		   : hop_forward(ctx, w, ref->dst, now, hop, family);
+		   : hop_forward(ctx, w, ref, now, hop);
 	if (rc)
 		return reply && rc != -REASON_FORWARDING_DISABLED ? LEAVE : rc;
 	rc = ctx_size_check(ctx, &w->pkt, hop->ifindex, reply ? 0 : ref->dst->mtu,

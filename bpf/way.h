@@ -4,11 +4,33 @@
 
 #include "mtu.h"
 
-/* The way to the server of a connection. From a client of another family, the
- * packet goes within one from the director. */
-static __always_inline int hop_forward(CTX *ctx, struct work *w, struct dst *d, __u32 now,
-				       struct hop *hop, const __u8 family)
+/*
+ * Asks for the way to a destination, w->route, and notes it there: 0, or a reason. From
+ * a client of another family, the packet goes within one from the director. A function
+ * of its own for the verifier's sake.
+ */
+__noinline int dst_route(CTX *ctx, struct work *w, __u32 dst)
 {
+	struct dst *d = dst_get(dst);
+	int rc;
+
+	if (!w || !d)
+		return -REASON_NO_ROUTE;
+	w->route.family = d->family;
+	w->route.dst = d->addr;
+	w->route.src = d->family == w->pkt.family ? w->pkt.saddr : d->source;
+	rc = route_ask(ctx);
+	d->nexthop_stamp = now_jiffies();
+	d->nexthop = rc ? 0 : w->route.index;
+	d->mtu = rc ? 0 : path_mtu(ctx, d);
+	return rc;
+}
+
+/* The way to the server of a connection. */
+static __always_inline int hop_forward(CTX *ctx, struct work *w, const struct conn_ref *ref,
+				       __u32 now, struct hop *hop)
+{
+	struct dst *d = ref->dst;
 	__u32 known = d->nexthop, stamp = d->nexthop_stamp;
 	int rc;
 
@@ -18,16 +40,7 @@ static __always_inline int hop_forward(CTX *ctx, struct work *w, struct dst *d, 
 		hop->ifindex = hop->via->ifindex;
 		return 0;
 	}
-	w->route.family = d->family;
-	w->route.dst = d->addr;
-	if (d->family == family)
-		route_from(&w->route, &w->pkt.saddr, family);
-	else
-		w->route.src = d->source;
-	rc = route_ask(ctx);
-	d->nexthop_stamp = now;
-	d->nexthop = rc ? 0 : w->route.index;
-	d->mtu = rc ? 0 : path_mtu(ctx, d);
+	rc = dst_route(ctx, w, ref->conn->dst);
 	hop_follow(hop, &w->route);
 	/* Once a second a packet goes by the kernel's neighbour table, which so
 	 * keeps the server's entry alive and notices when it moves. */
