@@ -257,6 +257,7 @@ enum reason {
 	REASON_REWRITE_FAILED,
 	REASON_NEW_TEMPLATE,	    /* of persistence */
 	REASON_ONE_PACKET,	    /* scheduled by itself, no connection made */
+	REASON_NO_CALL_ID,	    /* of SIP, for the persistence engine */
 	REASON_COUNT,
 };
 

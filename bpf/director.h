@@ -60,7 +60,7 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	rc = ports_read(ctx, p);
 	if (rc)
 		return rc;
-	rc = conn_look(p, interest, now, set, &ref, family);
+	rc = conn_look(ctx, p, interest, now, set, &ref, family);
 	if (rc == LEAVE && interest & FILTER_RIP && packet_is_stray(ctx, w, set))
 		return -REASON_NO_CONNECTION;
 	if (rc)

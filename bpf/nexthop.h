@@ -91,6 +91,9 @@ static __always_inline void route_to(struct route *r, const union addr *dst, con
 		r->dst.w[0] = dst->w[0];
 }
 
+#define FIB_LOOKUP_MARK (1 << 5) /* BPF_FIB_LOOKUP_MARK of Linux 6.10; others refuse it */
+#define EINVAL 22
+
 /* Puts the question to the routing table. len 0xffff, more than any way takes,
  * asks how much it does take. */
 static __always_inline long route_lookup(CTX *ctx, struct work *w, __u16 len)

@@ -39,6 +39,7 @@ var Reasons = []Reason{
 	{"rewrite_failed", "packets dropped: could not be written"},
 	{"new_template", "persistence templates made"},
 	{"one_packet", "packets scheduled by themselves, without a connection"},
+	{"no_call_id", "new connections dropped: no Call-ID for the persistence engine sip"},
 }
 
 // ReasonNames returns the names of enum reason in order, in lower case and
