@@ -17,7 +17,7 @@
 #include "abi_conn.h"
 #include "abi_sysctl.h"
 
-enum abi { ABI_VERSION = 2 }; /* a table made by another is not opened */
+enum abi { ABI_VERSION = 3 }; /* a table made by another is not opened */
 
 #define FILTER_SIZE 8192      /* bytes of the address filter */
 
@@ -227,6 +227,9 @@ struct settings {
 	struct sync_daemon daemon[SYNC_ROLES];
 	__u32 sysctl[SYSCTL_SLOTS]; /* by enum sysctl; some are signed */
 	__u64 marks; /* generation << 32 | rules: see abi_mark.h */
+	/* The pair of interfaces that cuts what is to be wrapped with a checksum
+	 * (segment.h), 0 none: packets go out of the first and come in by the second. */
+	__u32 cut_out, cut_in;
 };
 
 /* The sweep's own memory, written by the timer alone. */
@@ -262,6 +265,7 @@ enum reason {
 	REASON_MALFORMED,	    /* not as long as it says */
 	REASON_FRAGMENT,	    /* came before the first of its packet: left to the kernel */
 	REASON_REWRITE_FAILED,
+	REASON_UNCUT,		    /* several in one, for a tunnel with a checksum, and not cut */
 	REASON_COUNT,
 };
 

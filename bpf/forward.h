@@ -7,6 +7,7 @@
 #include "fwd/tunnel.h"
 #include "leave.h"
 #include "nexthop.h"
+#include "segment.h"
 #include "state.h"
 #include "stats.h"
 
@@ -101,6 +102,8 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 
 	if (!reply && !(ref->dst->flags & DST_AVAILABLE))
 		return -REASON_DESTINATION_GONE;
+	if (segments_needed(ctx, ref))
+		return segments_send(ctx, set, verdict);
 	if (!here) {
 		rc = hop_find(ctx, w, ref, reply, now, &hop, family);
 		if (rc)

@@ -16,7 +16,7 @@ import (
 type controlAbi uint32
 
 const (
-	controlAbiABI_VERSION controlAbi = 2
+	controlAbiABI_VERSION controlAbi = 3
 )
 
 type controlAddr struct {
@@ -282,7 +282,8 @@ const (
 	controlReasonREASON_MALFORMED             controlReason = 13
 	controlReasonREASON_FRAGMENT              controlReason = 14
 	controlReasonREASON_REWRITE_FAILED        controlReason = 15
-	controlReasonREASON_COUNT                 controlReason = 16
+	controlReasonREASON_UNCUT                 controlReason = 16
+	controlReasonREASON_COUNT                 controlReason = 17
 )
 
 type controlScheduler uint32
@@ -328,6 +329,8 @@ type controlSettings struct {
 	Daemon   [2]controlSyncDaemon
 	Sysctl   [64]uint32
 	Marks    uint64
+	CutOut   uint32
+	CutIn    uint32
 }
 
 type controlStats struct {
@@ -438,6 +441,21 @@ type controlTicker struct {
 		_ [16]byte
 	}
 }
+
+type controlTunnel uint32
+
+const (
+	controlTunnelTUNNEL_IPIP controlTunnel = 0
+	controlTunnelTUNNEL_GUE  controlTunnel = 1
+	controlTunnelTUNNEL_GRE  controlTunnel = 2
+)
+
+type controlTunnelFlags uint32
+
+const (
+	controlTunnelFlagsTUNNEL_CSUM    controlTunnelFlags = 1
+	controlTunnelFlagsTUNNEL_REMCSUM controlTunnelFlags = 2
+)
 
 type controlUnit struct {
 	_       structs.HostLayout

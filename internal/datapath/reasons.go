@@ -34,6 +34,7 @@ var Reasons = []Reason{
 	{"malformed", "packets left to the kernel: not as long as they say"},
 	{"fragment", "fragments left to the kernel: they came before the first of their packet"},
 	{"rewrite_failed", "packets dropped: could not be written"},
+	{"uncut", "packets dropped: several in one, for a tunnel with a checksum, and not cut before; see docs/tunnels.md"},
 }
 
 // ReasonNames returns the names of enum reason in order, in lower case and
