@@ -46,16 +46,5 @@ struct mark_run {
 	__u32 first, count;
 };
 
-/* What rules look at in a packet. */
-struct mark_flow {
-	union addr saddr, daddr;
-	__u16 dport; /* network order */
-	__u8 family;
-	__u8 proto;
-	__u8 bare; /* it has no ports: rules with ports do not match it */
-	__u8 pad[3];
-};
-
 _Static_assert(sizeof(struct mark_rule) == 120, "mark_rule");
 _Static_assert(sizeof(struct mark_key) == 28, "mark_key");
-_Static_assert(sizeof(struct mark_flow) == 40, "mark_flow");

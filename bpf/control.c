@@ -60,17 +60,17 @@ int evs_clock(struct __sk_buff *skb)
 	return 0;
 }
 
-/* The mark that a packet would get. What rules look at in it stands behind an
+/* The mark that the rules would give a packet. Its struct pkt stands behind an
  * Ethernet header. */
 SEC("tc")
 int evs_mark(struct __sk_buff *skb)
 {
 	struct settings *set = settings_get();
-	struct mark_flow f;
+	struct work *w = work_get();
 
-	if (!set || bpf_skb_load_bytes(skb, sizeof(struct ethhdr), &f, sizeof(f)))
+	if (!set || !w || bpf_skb_load_bytes(skb, sizeof(struct ethhdr), &w->pkt, sizeof(w->pkt)))
 		return 0;
-	return mark_classify(set, &f);
+	return mark_classify(set, &w->pkt);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

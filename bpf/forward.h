@@ -2,6 +2,7 @@
 /* A packet of a connection goes its way: next hop, state, counters, translation. */
 #pragma once
 
+#include "clamp.h"
 #include "fwd/direct.h"
 #include "fwd/nat.h"
 #include "fwd/tunnel.h"
@@ -109,10 +110,12 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 		if (rc)
 			return rc;
 	}
-	if (!p->quote && !p->bare)
+	if (!p->quote && !p->bare && !ref->born)
 		conn_step(ref, p, reply, now, set);
 	if (!p->quote || !reply)
 		stats_packet(ref->conn->dst, reply, p->len);
+	if (!here && clamp_wanted(set, p))
+		clamp(ctx, p, hop.ifindex, ref->dst->mtu, method_overhead(ref));
 	if (!packet_rewrite(ctx, p, ref, reply, family))
 		return -REASON_REWRITE_FAILED;
 	if (here)

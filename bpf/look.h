@@ -114,6 +114,7 @@ static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 n
 	int rc;
 
 	*reply = false;
+	ref->born = false;
 	if (interest & FILTER_VIP) {
 		flow_forward(p, &f, family);
 		hash = client_hash(&f);
@@ -131,6 +132,7 @@ static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 n
 	rc = family == FAMILY_V6 ? conn_make6(p, now) : conn_make4(p, now);
 	if (rc)
 		return rc;
+	ref->born = true;
 	flow_forward(p, &f, family);
 	return conn_open(conn_seek(&f, p, client_hash(&f), now, family), &f, p, now, ref, family)
 		       ? 0 : -REASON_TABLE_FULL;

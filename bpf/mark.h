@@ -3,21 +3,21 @@
  * up where there is no rule. */
 #pragma once
 
-#include "base.h"
+#include "work.h"
 
 struct mark_walk {
-	const struct mark_flow *flow;
+	const struct pkt *pkt;
 	__u32 first;
 	__u32 mark;
 };
 
-static __always_inline bool rule_takes_port(const struct mark_rule *r, const struct mark_flow *f)
+static __always_inline bool rule_takes_port(const struct mark_rule *r, const struct pkt *p)
 {
-	__u16 port = bpf_ntohs(f->dport);
+	__u16 port = bpf_ntohs(p->dport);
 
 	if (!r->ranges)
 		return true;
-	if (f->bare)
+	if (p->bare)
 		return false;
 	for (int i = 0; i < MAX_MARK_PORTS && i < r->ranges; i++)
 		if (port >= r->port[i].low && port <= r->port[i].high)
@@ -25,14 +25,14 @@ static __always_inline bool rule_takes_port(const struct mark_rule *r, const str
 	return false;
 }
 
-static __always_inline bool rule_takes(const struct mark_rule *r, const struct mark_flow *f)
+static __always_inline bool rule_takes(const struct mark_rule *r, const struct pkt *p)
 {
-	if (r->proto && r->proto != f->proto)
+	if (r->proto && r->proto != p->proto)
 		return false;
-	if ((f->saddr.q[0] ^ r->source.q[0]) & r->source_mask.q[0] ||
-	    (f->saddr.q[1] ^ r->source.q[1]) & r->source_mask.q[1])
+	if ((p->saddr.q[0] ^ r->source.q[0]) & r->source_mask.q[0] ||
+	    (p->saddr.q[1] ^ r->source.q[1]) & r->source_mask.q[1])
 		return false;
-	return rule_takes_port(r, f);
+	return rule_takes_port(r, p);
 }
 
 static long mark_step(__u32 i, struct mark_walk *w)
@@ -47,7 +47,7 @@ static long mark_step(__u32 i, struct mark_walk *w)
 	r = bpf_map_lookup_elem(&mark_rules, &index);
 	if (!r)
 		return 1;
-	if (!rule_takes(r, w->flow))
+	if (!rule_takes(r, w->pkt))
 		return 0;
 	w->mark = r->mark;
 	return 1;
@@ -58,21 +58,21 @@ static long mark_step(__u32 i, struct mark_walk *w)
  * generation: if the word has moved meanwhile, an edit came between, and the
  * rules are read again.
  */
-static __noinline __u32 mark_classify(const struct settings *set, const struct mark_flow *f)
+static __always_inline __u32 mark_classify(const struct settings *set, const struct pkt *p)
 {
 	for (int tries = 0; tries < 3; tries++) {
 		__u64 word = READ_ONCE(set->marks);
 		struct mark_key key = {
-			.bits = MARK_KEY_BITS + (f->family == FAMILY_V6 ? 128 : 32),
+			.bits = MARK_KEY_BITS + (p->family == FAMILY_V6 ? 128 : 32),
 			.generation = word >> 32,
-			.family = f->family,
+			.family = p->family,
 		};
-		struct mark_walk w = {.flow = f};
+		struct mark_walk w = {.pkt = p};
 		struct mark_run *run;
 
 		if (!(__u32)word)
 			return 0;
-		__builtin_memcpy(key.addr, f->daddr.b, sizeof(key.addr));
+		__builtin_memcpy(key.addr, p->daddr.b, sizeof(key.addr));
 		run = bpf_map_lookup_elem(&mark_trie, &key);
 		if (run) {
 			w.first = run->first;

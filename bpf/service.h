@@ -2,7 +2,7 @@
 /* Finding the service of a packet, and a destination of the service. */
 #pragma once
 
-#include "base.h"
+#include "mark.h"
 #include "pkt.h"
 
 /* The configuration of a service, as one packet sees it throughout. */
@@ -39,13 +39,22 @@ static __always_inline struct service *service_get(const struct svc_key *key)
 	return s;
 }
 
-static __always_inline struct service *service_find(const struct pkt *p)
+/*
+ * The service of a packet: that of its firewall mark before that of its address. The
+ * mark is that of the rules, or else the one it came with, as tc has its say before
+ * netfilter has. A function of its own, whose stack is free again for what follows.
+ */
+static __noinline struct service *service_find(const struct pkt *p)
 {
+	struct settings *set = settings_get();
 	struct svc_key key = {.family = p->family};
 	struct service *s;
 
-	if (p->mark) {
+	if (set)
+		key.fwmark = mark_classify(set, p);
+	if (!key.fwmark)
 		key.fwmark = p->mark;
+	if (key.fwmark) {
 		s = service_get(&key);
 		if (s)
 			return s;

@@ -169,7 +169,7 @@ func (t *Table) Mark(p MarkPacket) (mark uint32, err error) {
 	if !p.Source.IsValid() || !p.Destination.IsValid() || p.Source.Is4() != p.Destination.Is4() {
 		return 0, fmt.Errorf("%w: a packet has two addresses of one family", ErrInvalid)
 	}
-	flow := datapath.MarkFlow{
+	flow := datapath.Packet{
 		Family: familyRecord(FamilyOf(p.Destination)), Proto: uint8(p.Protocol),
 		Dport: swap16(p.Port),
 	}

@@ -33,14 +33,6 @@ const (
 	controlAttachModeMODE_OFF  controlAttachMode = 3
 )
 
-type controlBirthLock struct {
-	_    structs.HostLayout
-	Lock struct {
-		_   structs.HostLayout
-		Val uint32
-	}
-}
-
 type controlBucket4 struct {
 	_    structs.HostLayout
 	Slot [4]controlConn
@@ -205,17 +197,6 @@ type controlIfname struct {
 	Name [16]int8
 }
 
-type controlMarkFlow struct {
-	_      structs.HostLayout
-	Saddr  controlAddr
-	Daddr  controlAddr
-	Dport  uint16
-	Family uint8
-	Proto  uint8
-	Bare   uint8
-	Pad    [3]uint8
-}
-
 type controlMarkKey struct {
 	_          structs.HostLayout
 	Bits       uint32
@@ -261,6 +242,29 @@ type controlNexthop struct {
 	Ifindex uint32
 	Dmac    [6]uint8
 	Smac    [6]uint8
+}
+
+type controlPkt struct {
+	_        structs.HostLayout
+	Saddr    controlAddr
+	Daddr    controlAddr
+	Len      uint32
+	Id       uint32
+	Mark     uint32
+	Sport    uint16
+	Dport    uint16
+	L4       uint16
+	Quote    uint16
+	Mtu      uint16
+	Family   uint8
+	Proto    uint8
+	Ttl      uint8
+	Flags    uint8
+	Fragment bool
+	Later    bool
+	Bare     bool
+	Whole    bool
+	_        [2]byte
 }
 
 type controlReason uint32
@@ -434,14 +438,6 @@ const (
 	controlSysctlSYSCTL_COUNT                     controlSysctl = 30
 )
 
-type controlTicker struct {
-	_     structs.HostLayout
-	Timer struct {
-		_ structs.HostLayout
-		_ [16]byte
-	}
-}
-
 type controlTunnel uint32
 
 const (
@@ -502,6 +498,7 @@ const (
 	controlMapSweepMap      = "sweep_map"
 	controlMapTickers       = "tickers"
 	controlMapUnits         = "units"
+	controlMapWorks         = "works"
 	controlMapXdpPorts      = "xdp_ports"
 	controlProgEvsClock     = "evs_clock"
 	controlProgEvsMark      = "evs_mark"
@@ -592,6 +589,7 @@ type controlMapSpecs struct {
 	SweepMap      *ebpf.MapSpec `ebpf:"sweep_map"`
 	Tickers       *ebpf.MapSpec `ebpf:"tickers"`
 	Units         *ebpf.MapSpec `ebpf:"units"`
+	Works         *ebpf.MapSpec `ebpf:"works"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
 
@@ -652,6 +650,7 @@ type controlMaps struct {
 	SweepMap      *ebpf.Map `ebpf:"sweep_map"`
 	Tickers       *ebpf.Map `ebpf:"tickers"`
 	Units         *ebpf.Map `ebpf:"units"`
+	Works         *ebpf.Map `ebpf:"works"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
 
@@ -679,6 +678,7 @@ func (m *controlMaps) Close() error {
 		m.SweepMap,
 		m.Tickers,
 		m.Units,
+		m.Works,
 		m.XdpPorts,
 	)
 }

@@ -14,8 +14,9 @@ import (
 // MarkRule is a rule that gives packets a firewall mark.
 type MarkRule = controlMarkRule
 
-// MarkFlow is what rules look at in a packet.
-type MarkFlow = controlMarkFlow
+// Packet is a packet as the data path sees it, parsed. Rules of marks look at its
+// addresses, family, protocol and destination port.
+type Packet = controlPkt
 
 // MaxMarkPorts is how many ranges of ports a rule has at most.
 const MaxMarkPorts = len(MarkRule{}.Port)
@@ -177,14 +178,14 @@ func (m *marks) sweep(generation uint32) error {
 	return nil
 }
 
-// Mark asks the data path which mark a packet would get.
-func (t *Table) Mark(flow MarkFlow) (uint32, error) {
+// Mark asks the data path which mark the rules would give a packet.
+func (t *Table) Mark(p Packet) (uint32, error) {
 	ask, err := ebpf.LoadPinnedProgram(filepath.Join(t.place.table(), controlProgEvsMark), nil)
 	if err != nil {
 		return 0, fmt.Errorf("mark program: %w", err)
 	}
 	defer ask.Close()
-	question := append(make([]byte, ethernetHeader), unsafe.Slice((*byte)(unsafe.Pointer(&flow)), unsafe.Sizeof(flow))...)
+	question := append(make([]byte, ethernetHeader), unsafe.Slice((*byte)(unsafe.Pointer(&p)), unsafe.Sizeof(p))...)
 	mark, _, err := ask.Test(question)
 	if err != nil {
 		return 0, fmt.Errorf("mark program: %w", err)

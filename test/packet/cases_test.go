@@ -226,9 +226,7 @@ func TestBothDoorsDoTheSameWithAPacket(t *testing.T) {
 			b := bed.New(t, d.mode)
 			r := newRunner(t, d, b)
 			for i, c := range cases {
-				for _, line := range strings.Split(setup, "\n") {
-					command(t, b, line)
-				}
+				commands(t, b, setup)
 				client := netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + i)})
 				for n, s := range c.steps {
 					if why := r.step(t, s, client); why != "" {
@@ -245,6 +243,14 @@ func command(t *testing.T, b *bed.Bed, line string) {
 	t.Helper()
 	if _, stderr, exit := b.Ipvsadm(strings.Fields(line)...); exit != 0 {
 		t.Fatalf("ipvsadm %s: exit %d: %s", line, exit, stderr)
+	}
+}
+
+// commands runs lines of ipvsadm.
+func commands(t *testing.T, b *bed.Bed, lines string) {
+	t.Helper()
+	for line := range strings.Lines(lines) {
+		command(t, b, line)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
-	"strings"
 	"testing"
 
 	"github.com/evs-project/evs/test/bed"
@@ -126,8 +125,6 @@ func TestAUDPChecksumThatComesToZeroIsWrittenAsOnes(t *testing.T) {
 func ready(t *testing.T, d door) *runner {
 	t.Helper()
 	b := bed.New(t, d.mode)
-	for _, line := range strings.Split(setup, "\n") {
-		command(t, b, line)
-	}
+	commands(t, b, setup)
 	return newRunner(t, d, b)
 }

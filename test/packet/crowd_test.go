@@ -145,9 +145,7 @@ func settle(t *testing.T, table *ipvs.Table, want int) balance {
 func newCrowd(t *testing.T, d door) *crowd {
 	t.Helper()
 	b := bed.New(t, d.mode)
-	for _, line := range strings.Split(setup, "\n") {
-		command(t, b, line)
-	}
+	commands(t, b, setup)
 	return &crowd{T: t, bed: b, door: d}
 }
 

@@ -37,12 +37,6 @@ var leftOut = merge(
 		"icmp-gue-v4":  {10, 11, 12, 13, 15},
 		"icmp-ipip-v4": {10, 11, 12, 13, 15},
 	}),
-	left("firewall marks", map[string][]int{
-		"fwmark-all":      {4, 5, 6, 13},
-		"fwmark-all-ipip": {4, 5, 6, 13},
-		"fwmark-all-nat":  {4, 5, 6, 13},
-		"fwmark-all-v6":   {4, 5, 6, 13},
-	}),
 	left("an answer of a host without the ipip module", map[string][]int{
 		"fwmark-all":      {10},
 		"fwmark-all-ipip": {10},
