@@ -54,7 +54,7 @@ static __always_inline bool mss_read(CTX *ctx, __u32 l4, struct mss_walk *w)
 		return false;
 	w->size = size;
 	size--; /* 1 to 40, said so that the verifier sees it */
-	KEEP_VALUE(size);
+	asm volatile("" : "+r"(size));
 	size = (size & 63) + 1;
 #if CTX_IS_XDP
 	return !bpf_xdp_load_bytes(ctx, l4 + sizeof(struct tcphdr), w->options, size);

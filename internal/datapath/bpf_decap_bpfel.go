@@ -16,7 +16,7 @@ import (
 type decapDecapAbi uint32
 
 const (
-	decapDecapAbiDECAP_ABI_VERSION decapDecapAbi = 1
+	decapDecapAbiDECAP_ABI_VERSION decapDecapAbi = 2
 )
 
 type decapDecapConf struct {
@@ -25,6 +25,8 @@ type decapDecapConf struct {
 	Port  uint16
 	Kinds uint8
 	Mode  uint8
+	Mss4  uint16
+	Mss6  uint16
 }
 
 type decapDecapCounters struct {
@@ -81,6 +83,7 @@ const (
 	decapMapDecapAddrMap  = "decap_addr_map"
 	decapMapDecapConfMap  = "decap_conf_map"
 	decapMapDecapCountMap = "decap_count_map"
+	decapProgEvsAnnounce  = "evs_announce"
 	decapProgEvsDecapTc   = "evs_decap_tc"
 	decapProgEvsDecapXdp  = "evs_decap_xdp"
 	decapVarDecapEnums    = "decap_enums"
@@ -128,6 +131,7 @@ type decapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type decapProgramSpecs struct {
+	EvsAnnounce *ebpf.ProgramSpec `ebpf:"evs_announce"`
 	EvsDecapTc  *ebpf.ProgramSpec `ebpf:"evs_decap_tc"`
 	EvsDecapXdp *ebpf.ProgramSpec `ebpf:"evs_decap_xdp"`
 }
@@ -192,12 +196,14 @@ type decapVariables struct {
 //
 // It can be passed to loadDecapObjects or ebpf.CollectionSpec.LoadAndAssign.
 type decapPrograms struct {
+	EvsAnnounce *ebpf.Program `ebpf:"evs_announce"`
 	EvsDecapTc  *ebpf.Program `ebpf:"evs_decap_tc"`
 	EvsDecapXdp *ebpf.Program `ebpf:"evs_decap_xdp"`
 }
 
 func (p *decapPrograms) Close() error {
 	return _DecapClose(
+		p.EvsAnnounce,
 		p.EvsDecapTc,
 		p.EvsDecapXdp,
 	)
