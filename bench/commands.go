@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
+	"github.com/evs-project/evs/bench/bulk"
 	"github.com/evs-project/evs/bench/cli"
 )
 
@@ -17,16 +19,19 @@ type suite struct {
 	run  func(ctx context.Context, o options, stdout, progress io.Writer) (passed bool, err error)
 }
 
-var suites = []suite{{"cost", run}, {"cli", commands}}
+var suites = []suite{{"cost", run}, {"cli", commands}, {"bulk", streams}}
 
 // commandRounds is how often commands are measured.
 const commandRounds = 3
+
+// bulkRound is how long a connection carries bytes one way.
+const bulkRound = 300 * time.Millisecond
 
 // runSuites runs the suites chosen, all of them by default, and says whether
 // every bar was cleared.
 func runSuites(ctx context.Context, o options, stdout, progress io.Writer) (passed bool, err error) {
 	if o.only != "" && !slices.ContainsFunc(suites, func(s suite) bool { return s.name == o.only }) {
-		return false, fmt.Errorf("-only %q: choose cost or cli", o.only)
+		return false, fmt.Errorf("-only %q: choose cost, cli or bulk", o.only)
 	}
 	passed = true
 	for _, s := range suites {
@@ -51,13 +56,28 @@ func commands(ctx context.Context, o options, stdout, progress io.Writer) (bool,
 	if err != nil {
 		return false, err
 	}
-	text := cli.Text(rows)
+	err = publish(cli.Text(rows), o.out, "commands.txt", stdout)
+	return !slices.ContainsFunc(rows, func(r cli.Row) bool { return !r.Passed() }), err
+}
+
+// streams measures bulk TCP through a director.
+func streams(ctx context.Context, o options, stdout, progress io.Writer) (bool, error) {
+	rows, err := bulk.Suite{Rounds: 3 * o.rounds, Round: bulkRound, Progress: progress}.Run(ctx)
+	if err != nil {
+		return false, fmt.Errorf("bulk TCP: %w", err)
+	}
+	err = publish(bulk.Text(rows), o.out, "bulk.txt", stdout)
+	return !slices.ContainsFunc(rows, func(r bulk.Row) bool { return !r.Passed() }), err
+}
+
+// publish prints a table and keeps it in a file.
+func publish(text, dir, name string, stdout io.Writer) error {
 	fmt.Fprintf(stdout, "\n%s", text)
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return false, fmt.Errorf("-out: %w", err)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("-out: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(o.out, "commands.txt"), []byte(text), 0o644); err != nil {
-		return false, fmt.Errorf("-out: %w", err)
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+		return fmt.Errorf("-out: %w", err)
 	}
-	return !slices.ContainsFunc(rows, func(r cli.Row) bool { return !r.Passed() }), nil
+	return nil
 }

@@ -78,7 +78,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	f.IntVar(&o.cpu, "cpu", runtime.NumCPU()-1, "processor to measure on")
 	f.StringVar(&o.out, "out", filepath.Join("bench", "out"), "directory for the report's files")
 	f.BoolVar(&o.check, "check", false, "exit with an error unless every bar is cleared")
-	f.StringVar(&o.only, "only", "", "run one suite: cost, of the data path, or cli, of the commands")
+	f.StringVar(&o.only, "only", "", "run one suite: cost, of the data path, cli, of the commands, or bulk, of TCP through a director")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

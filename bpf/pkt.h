@@ -153,6 +153,12 @@ static __always_inline bool pkt_is_whole(CTX *ctx, const struct pkt *p)
 	return ctx_holds(ctx, L3_OFFSET + p->len) && L3_OFFSET + p->len >= p->l4;
 }
 
+/* Whether so much of the packet is its own and not padding behind it. */
+static __always_inline bool pkt_contains(const struct pkt *p, __u32 offset, __u32 size)
+{
+	return offset + size <= L3_OFFSET + p->len;
+}
+
 /* The type of the first chunk; an abort behind a cookie counts instead of it,
  * as it is what the packet is about (RFC 9260, section 3.3.7). */
 static __always_inline __u8 sctp_type(CTX *ctx, const struct pkt *p, const struct sctp_chunk *c)
@@ -175,18 +181,19 @@ static __always_inline bool pkt_parse_l4(CTX *ctx, struct pkt *p)
 	if (p->proto == IPPROTO_TCP) {
 		struct tcphdr *tcp = ctx_header(ctx, p->l4, sizeof(*tcp));
 
-		if (!tcp)
+		if (!tcp || !pkt_contains(p, p->l4, sizeof(*tcp)))
 			return false;
 		ports = &tcp->source;
 		p->flags = ((__u8 *)tcp)[13];
 	} else if (p->proto == IPPROTO_UDP) {
 		ports = ctx_header(ctx, p->l4, sizeof(struct udphdr));
-		if (!ports)
+		if (!ports || !pkt_contains(p, p->l4, sizeof(struct udphdr)))
 			return false;
 	} else {
-		struct sctphdr *sctp = ctx_header(ctx, p->l4, sizeof(*sctp) + sizeof(struct sctp_chunk));
+		const __u32 size = sizeof(struct sctphdr) + sizeof(struct sctp_chunk);
+		struct sctphdr *sctp = ctx_header(ctx, p->l4, size);
 
-		if (!sctp)
+		if (!sctp || !pkt_contains(p, p->l4, size))
 			return false;
 		ports = &sctp->source;
 		p->flags = sctp_type(ctx, p, (void *)(sctp + 1));

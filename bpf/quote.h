@@ -92,7 +92,7 @@ static __always_inline bool quote_parse(CTX *ctx, struct pkt *p, const __u8 fami
 		return true;
 	}
 	ports = ctx_header(ctx, p->l4, 4);
-	if (!ports || !proto_has_ports(p->proto))
+	if (!ports || !pkt_contains(p, p->l4, 4) || !proto_has_ports(p->proto))
 		return false;
 	p->sport = ports[1];
 	p->dport = ports[0];

@@ -11,12 +11,11 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"text/tabwriter"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/evs-project/evs/bench/room"
 )
 
 // Suite is what to measure with.
@@ -168,30 +167,17 @@ func (s Suite) timed(ctx context.Context, in []byte, out io.Writer, args ...stri
 	return time.Since(began), err
 }
 
-// run runs a command. It may use every processor, also where the calling
-// thread keeps to one.
+// run runs a command, on whichever processor.
 func (s Suite) run(ctx context.Context, name string, in []byte, out io.Writer, args ...string) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // the thread ends with the goroutine
-		var all unix.CPUSet
-		for cpu := range runtime.NumCPU() * 4 {
-			all.Set(cpu)
-		}
-		if err := unix.SchedSetaffinity(0, &all); err != nil {
-			done <- fmt.Errorf("use every processor: %w", err)
-			return
-		}
+	return room.Anywhere(func() error {
 		var said bytes.Buffer
 		cmd := exec.CommandContext(ctx, filepath.Join(s.Dir, name), args...)
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), out, &said
-		err := cmd.Run()
-		if err != nil {
-			err = fmt.Errorf("%s %v: %w: %s", name, args, err, said.Bytes())
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%s %v: %w: %s", name, args, err, said.Bytes())
 		}
-		done <- err
-	}()
-	return <-done
+		return nil
+	})
 }
 
 func median(all []time.Duration) time.Duration {

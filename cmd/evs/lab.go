@@ -47,6 +47,7 @@ func specFlags(cmd *cobra.Command, spec *lab.Spec) {
 	f.IntVar(&spec.Servers, "servers", 2, fmt.Sprintf("number of real servers, up to %d", lab.MaxServers))
 	f.StringVar((*string)(&spec.Method), "method", "nat", "forwarding method the servers answer by: nat, dr, tunnel, or local, where the director serves too")
 	f.StringVar((*string)(&spec.Families), "family", "4", "address family: 4, 6 or both")
+	f.StringVar((*string)(&spec.Tunnel), "tunnel", "", "kind of tunnel that the servers take off: ipip, gue or gre (default ipip, with method tunnel)")
 	f.IntVar(&spec.Arms, "arms", 2, "interfaces of the director: 2, or 1 on the servers' link")
 	f.IntVar(&spec.Gateways, "gateways", 1, "routers between clients and director: 1 or 2")
 	f.IntVar(&spec.MTU, "mtu", 0, "MTU of every link (default 1500)")

@@ -19,6 +19,7 @@ import (
 
 	"github.com/evs-project/evs/internal/datapath"
 	"github.com/evs-project/evs/internal/hostnet"
+	"github.com/evs-project/evs/internal/realserver"
 )
 
 // stateDir holds a directory for each lab: its spec, and a pid file and a log
@@ -122,6 +123,9 @@ func (l *Lab) build(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", node, err)
 		}
 	}
+	if err := l.setUpServers(ctx); err != nil {
+		return err
+	}
 	for _, node := range l.Serving() {
 		if err := l.startServer(node); err != nil {
 			return err
@@ -136,7 +140,7 @@ func (l *Lab) build(ctx context.Context) error {
 	return l.Lose(ctx, l.Loss)
 }
 
-// wire makes bridges, cables and tunnel ends.
+// wire makes bridges and cables.
 func (l *Lab) wire(plan layout) error {
 	err := l.Do(Switch, func() error {
 		for _, bridge := range plan.bridges {
@@ -160,13 +164,6 @@ func (l *Lab) wire(plan layout) error {
 		}
 		if err := l.plugIn(c); err != nil {
 			return err
-		}
-	}
-	for node, ends := range plan.tunnels {
-		for _, end := range ends {
-			if err := l.Do(node, func() error { return hostnet.AddTunnelEnd(end.name, end.local) }); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
@@ -225,6 +222,25 @@ func forward(ctx context.Context) error {
 	}
 	_, err = hostnet.Apply(ctx, hostnet.Plan(have, hostnet.Director(have, ifaces, true)))
 	return err
+}
+
+// setUpServers does what `evs realserver setup` does, where the method needs it.
+func (l *Lab) setUpServers(ctx context.Context) error {
+	o, needed := l.realServer()
+	if !needed {
+		return nil
+	}
+	for i := range l.Servers {
+		node := ServerNode(i + 1)
+		err := l.Do(node, func() error {
+			_, err := realserver.Setup(ctx, o)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", node, err)
+		}
+	}
+	return nil
 }
 
 // Open returns the lab called name, which some process brought up.
@@ -303,15 +319,16 @@ func Remove(ctx context.Context, name string) error {
 }
 
 // sweep removes what a namespace has outside of itself and would outlive it: the
-// record of a director's setup, and a pinned virtual server table.
+// records of setups, and a pinned virtual server table or decapsulator.
 func sweep(ctx context.Context, namespace string) error {
 	err := inNamespace(namespace, func() error {
 		err := hostnet.Forget("")
 		if _, absent := os.Stat(tables); absent != nil {
 			return err
 		}
-		_, refused := datapath.Unload(ctx)
-		return errors.Join(err, refused)
+		_, table := datapath.Unload(ctx)
+		_, decap := datapath.RemoveDecap(ctx)
+		return errors.Join(err, table, decap)
 	})
 	if errors.Is(err, unix.EINVAL) {
 		// A name that no namespace was ever mounted on cannot be entered.

@@ -297,23 +297,19 @@ func TestAHalfBuiltLabIsCleared(t *testing.T) {
 	}
 }
 
-func TestATunnelLabComesUpOrSaysWhatTheKernelLacks(t *testing.T) {
-	needRoot(t)
-	l, err := Up(t.Context(), Spec{Name: unique("t-tunnel"), Method: Tunnel, Families: Both, Binary: evs})
-	if errors.Is(err, hostnet.ErrNoTunnelDevice) {
-		nothingLeft(t, unique("t-tunnel"))
-		return
+func TestTheServersOfATunnelLabTakeItsKindOfTunnelOff(t *testing.T) {
+	for _, kind := range Encapsulations {
+		t.Run(string(kind), func(t *testing.T) {
+			l := up(t, Spec{Name: unique("t-tunnel"), Method: Tunnel, Tunnel: kind, Families: Both})
+			if got := who(t, l, ClientNode(1), "http://192.0.2.2/"); got != "server1" {
+				t.Error(got)
+			}
+			out, err := l.Exec(t.Context(), ServerNode(2), evs, "realserver", "status")
+			if err != nil || !strings.Contains(out, "tunnel "+string(kind)) || !strings.Contains(out, "203.0.113.10, 2001:db8:2::10") {
+				t.Errorf("%s, %v", out, err)
+			}
+		})
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := who(t, l, ClientNode(1), "http://192.0.2.2/"); got != "server1" {
-		t.Error(got)
-	}
-	if err := l.Down(); err != nil {
-		t.Error(err)
-	}
-	nothingLeft(t, unique("t-tunnel"))
 }
 
 func TestALabBroughtUpByACommandIsOpenedAndTakenDownByAnother(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/evs-project/evs/internal/hostnet"
+	"github.com/evs-project/evs/internal/realserver"
 	"github.com/evs-project/evs/ipvs"
 )
 
@@ -25,20 +26,12 @@ type cable struct {
 type layout struct {
 	bridges []string // on the switch
 	cables  []cable
-	// tunnels are the nodes' tunnel ends, by node.
-	tunnels map[string][]tunnelEnd
 	config  map[string]hostnet.Want
-}
-
-type tunnelEnd struct {
-	name  string
-	local netip.Addr
 }
 
 const (
 	clientIface = "eth0"
 	serverIface = "eth0"
-	tunnelIface = "tun"
 )
 
 // quiet are the settings a node gets before it has interfaces: no wait for
@@ -60,7 +53,6 @@ var quiet = hostnet.Values{
 func (s Spec) layout() layout {
 	l := layout{
 		bridges: []string{"clients", "servers"},
-		tunnels: map[string][]tunnelEnd{},
 		config:  map[string]hostnet.Want{Switch: {Up: []string{"lo"}}, Router: s.router(), Director: s.director()},
 	}
 	l.cables = append(s.outerCables(), s.cable(Director, DirectorInsideIface, "director", "servers"))
@@ -80,11 +72,6 @@ func (s Spec) layout() layout {
 		node := ServerNode(i + 1)
 		l.cables = append(l.cables, s.cable(node, serverIface, node, "servers"))
 		l.config[node] = s.server(i + 1)
-		if s.Method == Tunnel {
-			for _, f := range s.FamilyList() {
-				l.tunnels[node] = append(l.tunnels[node], tunnelEnd{tunnelName(f), ServerAddr(i+1, f)})
-			}
-		}
 	}
 	return l
 }
@@ -187,21 +174,11 @@ func (s Spec) director() hostnet.Want {
 }
 
 func (s Spec) server(i int) hostnet.Want {
-	w := hostnet.Want{Up: []string{"lo", serverIface}, Sysctl: hostnet.Values{}}
+	w := hostnet.Want{Up: []string{"lo", serverIface}}
 	for _, f := range s.FamilyList() {
 		gateway := DirectorInside(f)
 		if s.Method != NAT {
 			gateway = RouterInside(f)
-			device := "lo"
-			if s.Method == Tunnel {
-				device = tunnelName(f)
-			}
-			own := hostnet.RealServer(device, VIP(f))
-			w.Up = append(w.Up, own.Up...)
-			w.Addresses = append(w.Addresses, own.Addresses...)
-			for key, value := range own.Sysctl {
-				w.Sysctl[key] = value
-			}
 		}
 		w.Addresses = append(w.Addresses, at(serverIface, ServerAddr(i, f), inner[f]))
 		w.Routes = append(w.Routes, defaultRoute(f, gateway))
@@ -209,9 +186,23 @@ func (s Spec) server(i int) hostnet.Want {
 	return w
 }
 
-func only(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+// realServer is what a server is set up as to answer for the VIPs itself; false
+// if it is not.
+func (s Spec) realServer() (o realserver.Options, needed bool) {
+	if s.Method == NAT {
+		return o, false
+	}
+	o.Method, o.Decap, o.Interfaces = "dr", realserver.Auto, []string{serverIface}
+	if s.Method == Tunnel {
+		o.Method, o.Tunnel, o.Port = "tunnel", string(s.Tunnel), TunnelPort
+	}
+	for _, f := range s.FamilyList() {
+		o.VIPs = append(o.VIPs, VIP(f))
+	}
+	return o, true
+}
 
-func tunnelName(f ipvs.Family) string { return tunnelIface + string('0'+rune(f)) }
+func only(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
 func at(iface string, a netip.Addr, net netip.Prefix) hostnet.InterfaceAddress {
 	return hostnet.InterfaceAddress{Iface: iface, Prefix: netip.PrefixFrom(a, net.Bits())}

@@ -92,11 +92,14 @@ func (l *Lab) Run(ctx context.Context, std Streams, argv ...string) error {
 func (l *Lab) command(ctx context.Context, argv []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Cancel = func() error {
-		// What a shell started would outlive it.
-		for _, pid := range descendants(cmd.Process.Pid) {
+		// What a shell started would outlive it. But the shell comes first: one
+		// whose command ends may say that all went well.
+		started := descendants(cmd.Process.Pid)
+		err := cmd.Process.Signal(unix.SIGTERM)
+		for _, pid := range started {
 			_ = unix.Kill(pid, unix.SIGTERM)
 		}
-		return cmd.Process.Signal(unix.SIGTERM)
+		return err
 	}
 	cmd.WaitDelay = 3 * time.Second
 	cmd.Env = append(os.Environ(), l.Environment()...)

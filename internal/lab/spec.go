@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/evs-project/evs/internal/realserver"
 	"github.com/evs-project/evs/ipvs"
 )
 
@@ -36,6 +37,12 @@ func (m Method) Forwarding() ipvs.Method {
 	return ipvs.Masquerade
 }
 
+// Encapsulation is a kind of tunnel, by the name ipvsadm gives it.
+type Encapsulation string
+
+// Encapsulations are all of them; the first is the default.
+var Encapsulations = []Encapsulation{"ipip", "gue", "gre"}
+
 // Families says which address families a lab speaks.
 type Families string
 
@@ -61,6 +68,9 @@ const (
 	EchoPort    = 7    // TCP: what comes; UDP: "server1: " and the payload
 )
 
+// TunnelPort is where servers expect tunnels of kind gue.
+const TunnelPort = realserver.DefaultPort
+
 // Spec is what a lab is to be. The zero value, with defaults, is one client,
 // two servers, NAT, IPv4, called "lab".
 type Spec struct {
@@ -69,6 +79,9 @@ type Spec struct {
 	Servers  int      `json:"servers"`
 	Method   Method   `json:"method"`
 	Families Families `json:"families"`
+	// Tunnel is the kind that the servers take packets out of, if the method is
+	// Tunnel.
+	Tunnel Encapsulation `json:"tunnel,omitempty"`
 	// Arms is the number of the director's interfaces: 2, one towards the
 	// clients and one towards the servers, or 1 on the servers' link for both.
 	Arms int `json:"arms"`
@@ -112,6 +125,9 @@ func (s Spec) WithDefaults() Spec {
 	if s.Families == "" {
 		s.Families = Only4
 	}
+	if s.Method == Tunnel && s.Tunnel == "" {
+		s.Tunnel = Encapsulations[0]
+	}
 	if s.Arms == 0 {
 		s.Arms = 2
 	}
@@ -136,6 +152,22 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("forwarding method %q: want nat, dr, tunnel or local", s.Method)
 	case !slices.Contains([]Families{Only4, Only6, Both}, s.Families):
 		return fmt.Errorf("family %q: want 4, 6 or both", s.Families)
+	}
+	return errors.Join(s.validTunnel(), s.validArms(), s.validLoss(), s.validMTU("MTU", s.MTU), s.validMTU("MTU of the servers' link", s.InsideMTU))
+}
+
+func (s Spec) validTunnel() error {
+	switch {
+	case s.Tunnel != "" && !slices.Contains(Encapsulations, s.Tunnel):
+		return fmt.Errorf("tunnel %q: want ipip, gue or gre", s.Tunnel)
+	case s.Tunnel != "" && s.Method != Tunnel:
+		return fmt.Errorf("tunnel %s with method %s: a tunnel is for method tunnel", s.Tunnel, s.Method)
+	}
+	return nil
+}
+
+func (s Spec) validArms() error {
+	switch {
 	case s.Arms != 1 && s.Arms != 2:
 		return fmt.Errorf("%d arms: want 1 or 2 interfaces of the director", s.Arms)
 	case s.Gateways != 1 && s.Gateways != 2:
@@ -143,7 +175,7 @@ func (s Spec) Validate() error {
 	case s.Gateways == 2 && s.Arms == 1:
 		return errors.New("2 gateways and 1 arm: the second gateway is on the director's outer link, which takes 2 arms")
 	}
-	return errors.Join(s.validLoss(), s.validMTU("MTU", s.MTU), s.validMTU("MTU of the servers' link", s.InsideMTU))
+	return nil
 }
 
 func (s Spec) validLoss() error {

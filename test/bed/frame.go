@@ -182,23 +182,24 @@ func (p Packet) ip(proto byte, payload int) []byte {
 // another kind.
 var checksumAt = map[byte]int{protoICMP: 2, protoTCP: 16, protoUDP: 6, protoICMP6: 2}
 
-// Checksummed fills in the checksums of a frame that is no fragment.
+// Checksummed fills in the checksums of a frame, those of the transport as if it
+// were no fragment.
 func Checksummed(frame []byte) []byte {
 	ip := frame[ethLen:]
-	if ip[0]>>4 == 4 {
+	if size := 4 * int(ip[0]&15); ip[0]>>4 == 4 && 20 <= size && size <= len(ip) {
 		put(ip[10:], 0)
-		put(ip[10:], ^fold(sum(ip[:4*(ip[0]&15)])))
+		put(ip[10:], ^fold(sum(ip[:size])))
 	}
 	proto, l4, err := upper(ip)
 	if err != nil {
 		return frame
 	}
-	if proto == protoSCTP {
+	if proto == protoSCTP && len(l4) >= 12 {
 		binary.LittleEndian.PutUint32(l4[8:], 0)
 		binary.LittleEndian.PutUint32(l4[8:], crc32.Checksum(l4, crc32.MakeTable(crc32.Castagnoli)))
 	}
 	at, ok := checksumAt[proto]
-	if !ok {
+	if !ok || len(l4) < at+2 {
 		return frame
 	}
 	put(l4[at:], 0)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/evs-project/evs/internal/lab"
+	"github.com/evs-project/evs/test/cluster"
 )
 
 // layouts are labs other than the plain one, which every method can do with.
@@ -21,16 +22,15 @@ var layouts = []struct {
 
 func TestEveryMethodCarriesInEveryLayout(t *testing.T) {
 	for i, layout := range layouts {
-		for _, method := range methods() {
+		for _, method := range lab.Methods {
 			t.Run(layout.name+", "+string(method), func(t *testing.T) {
 				t.Parallel()
 				spec := layout.spec
 				spec.Name, spec.Method, spec.Families = fmt.Sprintf("lay-%d-%s", i, method), method, lab.Both
-				l := up(t, spec)
+				l := cluster.Up(t, spec)
 				for i, r := range rows(method) {
 					t.Run(r.name, func(t *testing.T) {
-						on(t, l, lab.Director, "ipvsadm -C")
-						on(t, l, lab.Director, append(r.rules(l, "t"), r.rules(l, "u")...)...)
+						r.prepare(t, l)
 						c := &client{lab: l, to: netip.AddrPortFrom(lab.VIP(r.vip), lab.EchoPort)}
 						c.port.Store(uint32(10_000 + i*1000))
 						send(t, c, r, layout.name)

@@ -2,87 +2,35 @@ package matrix
 
 import (
 	"context"
-	"errors"
+	"flag"
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/evs-project/evs/internal/lab"
+	"github.com/evs-project/evs/test/cluster"
 )
 
-// bin holds evs and ipvsadm, built once.
-var bin string
-
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		if os.Geteuid() != 0 {
-			fmt.Fprintln(os.Stderr, "these tests make network namespaces and load eBPF programs, which needs root: run them with sudo")
-			return 1
-		}
-		var err error
-		if bin, err = os.MkdirTemp("", "evs-matrix"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(bin)
-		if err := build(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
-
-func build() error {
-	evs := filepath.Join(bin, "evs")
-	if out, err := exec.Command("go", "build", "-o", evs, "github.com/evs-project/evs/cmd/evs").CombinedOutput(); err != nil {
-		return fmt.Errorf("build evs: %w\n%s", err, out)
+	flag.Parse()
+	// Most of the time is spent waiting for what is lost to be sent again.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	return errors.Join(os.Symlink("evs", filepath.Join(bin, "ipvsadm")), os.Setenv("PATH", bin+":"+os.Getenv("PATH")))
-}
-
-// up brings a lab up for a test; it goes with it.
-func up(t *testing.T, spec lab.Spec) *lab.Lab {
-	t.Helper()
-	spec.Name = fmt.Sprintf("%s-%d", spec.Name, os.Getpid())
-	spec.Binary = filepath.Join(bin, "evs")
-	l, err := lab.Up(t.Context(), spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Down(); err != nil {
-			t.Error(err)
-		}
-	})
-	return l
-}
-
-// on runs commands, one a line, on a node, which must succeed, and returns what
-// the last one printed.
-func on(t *testing.T, l *lab.Lab, node string, commands ...string) (out string) {
-	t.Helper()
-	for _, command := range commands {
-		var err error
-		if out, err = l.Exec(t.Context(), node, strings.Fields(command)...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return out
+	os.Exit(cluster.Main(m))
 }
 
 func TestEveryWayToAServerCarriesEverything(t *testing.T) {
-	for _, method := range methods() {
+	for _, method := range lab.Methods {
 		for _, door := range []string{"tc", "xdp"} {
 			t.Run(string(method)+" by "+door, func(t *testing.T) {
 				t.Parallel()
-				l := up(t, lab.Spec{Name: "mx-" + string(method) + "-" + door, Method: method, Families: lab.Both, XDP: door == "xdp"})
-				on(t, l, lab.Director, "evs attach --mode "+door)
+				l := cluster.Up(t, lab.Spec{Name: "mx-" + string(method) + "-" + door, Method: method, Families: lab.Both, XDP: door == "xdp"})
+				cluster.On(t, l, lab.Director, "evs attach --mode "+door)
 				for i, r := range rows(method) {
 					t.Run(r.name, func(t *testing.T) { carry(t, l, r, 10_000+i*1000) })
 				}
@@ -100,8 +48,7 @@ const (
 
 // carry sends everything one way to a server, from source ports above first.
 func carry(t *testing.T, l *lab.Lab, r row, first int) {
-	on(t, l, lab.Director, "ipvsadm -C")
-	on(t, l, lab.Director, append(r.rules(l, "t"), r.rules(l, "u")...)...)
+	r.prepare(t, l)
 	c := &client{lab: l, to: netip.AddrPortFrom(lab.VIP(r.vip), lab.EchoPort)}
 	c.port.Store(uint32(first))
 	left := leftByXDP(t, l)
@@ -109,15 +56,15 @@ func carry(t *testing.T, l *lab.Lab, r row, first int) {
 	lossy(t, l, 1)
 	send(t, c, r, "with 1 % lost")
 	lossy(t, l, 0)
-	if left = leftByXDP(t, l) - left; left > 500 {
+	if left = leftByXDP(t, l) - left; left > r.leaves() {
 		t.Errorf("XDP left %d packets to tc", left)
 	}
 	if t.Failed() {
-		t.Logf("%s\n%s", on(t, l, lab.Director, "evs status"), on(t, l, lab.Director, "ipvsadm -Ln --stats"))
+		t.Logf("%s\n%s", cluster.On(t, l, lab.Director, "evs status"), cluster.On(t, l, lab.Director, "ipvsadm -Ln --stats"))
 	}
 }
 
-// send sends all there is.
+// send sends all there is, until something fails.
 func send(t *testing.T, c *client, r row, circumstances string) {
 	t.Helper()
 	for _, step := range []struct {
@@ -132,6 +79,7 @@ func send(t *testing.T, c *client, r row, circumstances string) {
 		begin := time.Now()
 		if err := step.send(t.Context()); err != nil {
 			t.Errorf("%s, %s: %v", step.name, circumstances, err)
+			return
 		}
 		t.Logf("%s, %s: %v", step.name, circumstances, time.Since(begin).Round(time.Millisecond))
 	}
@@ -147,7 +95,7 @@ func lossy(t *testing.T, l *lab.Lab, percent float64) {
 		if node == lab.Director {
 			iface = lab.DirectorOutsideIface
 		}
-		on(t, l, node, "ethtool -K "+iface+" tx "+offload)
+		cluster.On(t, l, node, "ethtool -K "+iface+" tx "+offload)
 	}
 	if err := l.Lose(t.Context(), percent); err != nil {
 		t.Fatal(err)
@@ -157,7 +105,7 @@ func lossy(t *testing.T, l *lab.Lab, percent float64) {
 // leftByXDP is how many packets XDP did not finish so far.
 func leftByXDP(t *testing.T, l *lab.Lab) (packets int) {
 	t.Helper()
-	for line := range strings.Lines(on(t, l, lab.Director, "evs status")) {
+	for line := range strings.Lines(cluster.On(t, l, lab.Director, "evs status")) {
 		if f := strings.Fields(line); len(f) > 1 && f[0] == "slow_path" {
 			if _, err := fmt.Sscan(f[1], &packets); err != nil {
 				t.Fatal(err)

@@ -46,7 +46,7 @@ func (c *client) dial(ctx context.Context, network string) (conn net.Conn, err e
 
 // patience is for a stream to be done; long enough for what is lost to be sent
 // again, several times.
-const patience = 20 * time.Second
+const patience = 8 * time.Second
 
 // stream sends size bytes over TCP and wants the same back.
 func (c *client) stream(ctx context.Context, size int64) error {
@@ -123,17 +123,20 @@ func payload(seed, size int) []byte {
 	return b
 }
 
+// tries is how often a datagram is sent, before it is taken for lost for good.
+const tries = 12
+
 // exchange sends a datagram until it comes back, and says from whom. A send may
 // fail for what the one before ran into: an ICMP error.
 func exchange(conn net.Conn, what []byte) (who string, err error) {
 	buf := make([]byte, 64<<10)
-	for range 20 {
+	for range tries {
 		if _, refused := conn.Write(what); refused != nil {
 			err = refused
 			time.Sleep(5 * time.Millisecond)
 			continue
 		}
-		if err := conn.SetReadDeadline(time.Now().Add(250 * time.Millisecond)); err != nil {
+		if err := conn.SetReadDeadline(time.Now().Add(150 * time.Millisecond)); err != nil {
 			return "", err
 		}
 		var n int
@@ -151,7 +154,7 @@ func exchange(conn net.Conn, what []byte) (who string, err error) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}
-	return "", fmt.Errorf("no answer to a datagram of %d bytes sent 20 times: %w", len(what), err)
+	return "", fmt.Errorf("no answer to a datagram of %d bytes sent %d times: %w", len(what), tries, err)
 }
 
 // together calls act count times, so many at a time.

@@ -149,7 +149,7 @@ func unwrap(ip []byte) (inner []byte, wrapped bool, err error) {
 		inner, err = ungre(body)
 		return inner, true, err
 	case 17:
-		if port := binary.BigEndian.Uint16(body[2:]); port != 6080 && port != 6081 {
+		if port := binary.BigEndian.Uint16(body[2:]); port < 6080 || port > 6083 {
 			return nil, false, nil
 		}
 		inner, err = ungue(ip, body)

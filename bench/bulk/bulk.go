@@ -1,0 +1,137 @@
+// Package bulk measures how fast one TCP connection carries bytes through a
+// masquerading director on veth, with the offloads that veth has: through EVS,
+// and through nftables, which does the same with the kernel's own connection
+// tracking. Each has a client, a director and a server of its own, in namespaces
+// that the kernel takes away with the process.
+package bulk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"text/tabwriter"
+	"time"
+
+	"github.com/evs-project/evs/bench/report"
+)
+
+// Least is the bar: what EVS carries, by what nftables does.
+const Least = 0.95
+
+var (
+	vip    = netip.MustParseAddrPort("203.0.113.10:5201")
+	server = netip.MustParseAddrPort("192.0.2.2:5201")
+)
+
+// contenders are who is measured; the first is the yardstick.
+var contenders = []struct {
+	name  string
+	serve func(ctx context.Context) (stop func() error, err error)
+}{
+	{"nftables DNAT", nftables},
+	{"EVS NAT", virtualServer},
+}
+
+// directions are which end sends.
+var directions = []struct {
+	name string
+	up   bool
+}{
+	{"client to server", true},
+	{"server to client", false},
+}
+
+// Suite is what to measure with.
+type Suite struct {
+	Rounds   int
+	Round    time.Duration // of one direction
+	Progress io.Writer
+}
+
+// Row is a direction and what was carried each round, in Gbit/s.
+type Row struct {
+	Direction      string
+	Yardstick, EVS report.Spread
+	Ratio          report.Spread // of the rounds' pairs
+}
+
+// Passed says whether the row clears the bar.
+func (r Row) Passed() bool { return r.Ratio.Median >= Least }
+
+// Run measures. The contenders take turns, so that what else the machine does
+// meets both.
+func (s Suite) Run(ctx context.Context) (rows []Row, err error) {
+	var paths []*path
+	defer func() {
+		for _, p := range paths {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	for _, c := range contenders {
+		p, err := newPath(ctx, c.serve)
+		if p != nil {
+			paths = append(paths, p)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	for _, d := range directions {
+		rates, err := s.direction(ctx, paths, d.up)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", d.name, err)
+		}
+		rows = append(rows, row(d.name, rates))
+	}
+	return rows, nil
+}
+
+// direction returns the rates by contender and round.
+func (s Suite) direction(ctx context.Context, paths []*path, up bool) ([][]float64, error) {
+	rates := make([][]float64, len(paths))
+	for round := -1; round < s.Rounds; round++ { // the first is to warm up
+		for i, p := range paths {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			rate, err := p.carry(up, s.Round)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", contenders[i].name, err)
+			}
+			if round < 0 {
+				continue
+			}
+			rates[i] = append(rates[i], rate)
+			fmt.Fprintf(s.Progress, "bulk TCP, %s, round %d of %d: %.1f Gbit/s\n", contenders[i].name, round+1, s.Rounds, rate)
+		}
+	}
+	return rates, nil
+}
+
+func row(direction string, rates [][]float64) Row {
+	var ratios []float64
+	for round, yardstick := range rates[0] {
+		ratios = append(ratios, rates[1][round]/yardstick)
+	}
+	return Row{direction, report.Summarise(rates[0]), report.Summarise(rates[1]), report.Summarise(ratios)}
+}
+
+// Text renders the rows for a terminal.
+func Text(rows []Row) string {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "BULK TCP\t%s\t%s\tRATIO\tLEAST AND MOST\tBAR\tRESULT\n", contenders[0].name, contenders[1].name)
+	for _, r := range rows {
+		result := "pass"
+		if !r.Passed() {
+			result = "FAIL"
+		}
+		fmt.Fprintf(w, "%s\t%.1f Gbit/s\t%.1f Gbit/s\t%.2f\t%.2f to %.2f\tat least %g\t%s\n",
+			r.Direction, r.Yardstick.Median, r.EVS.Median, r.Ratio.Median, r.Ratio.Min, r.Ratio.Max, Least, result)
+	}
+	w.Flush()
+	return b.String()
+}
