@@ -65,12 +65,11 @@ int evs_clock(struct __sk_buff *skb)
 SEC("tc")
 int evs_mark(struct __sk_buff *skb)
 {
-	struct settings *set = settings_get();
 	struct work *w = work_get();
 
-	if (!set || !w || bpf_skb_load_bytes(skb, sizeof(struct ethhdr), &w->pkt, sizeof(w->pkt)))
+	if (!w || bpf_skb_load_bytes(skb, sizeof(struct ethhdr), &w->pkt, sizeof(w->pkt)))
 		return 0;
-	return mark_classify(set, &w->pkt);
+	return mark_classify(&w->pkt);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

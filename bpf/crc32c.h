@@ -32,20 +32,26 @@ static __always_inline __u32 crc32c_multiply(__u32 a, __u32 b)
 	return product;
 }
 
+struct crc32c_walk {
+	__u32 crc;
+	__u32 zeros; /* bytes of them still to come, by bits */
+};
+
+static long crc32c_step(__u32 k, struct crc32c_walk *w)
+{
+	if (w->zeros >> (k & 31) & 1)
+		w->crc = crc32c_multiply(w->crc, crc32c_zeros[k & (CRC32C_LENGTH_BITS - 1)]);
+	return 0;
+}
+
 /* The sum of four bytes with zeros behind them, len bytes in all. */
 static __always_inline __u32 crc32c_change(__u32 bytes, __u32 len)
 {
-	__u32 zeros = len - 4, crc, moved;
-
 	/* the bytes themselves go through the sum: 32 bits */
-	crc = crc32c_multiply(bytes, crc32c_zeros[2]);
-	for (int k = 0; k < CRC32C_LENGTH_BITS; k++) {
-		__u32 take = -(zeros >> k & 1);
+	struct crc32c_walk w = {.crc = crc32c_multiply(bytes, crc32c_zeros[2]), .zeros = len - 4};
 
-		moved = crc32c_multiply(crc, crc32c_zeros[k]);
-		crc = (moved & take) | (crc & ~take);
-	}
-	return crc;
+	bpf_loop(CRC32C_LENGTH_BITS, crc32c_step, &w, 0);
+	return w.crc;
 }
 
 /* Changes the checksum of an SCTP packet of len bytes as the ports changed, given

@@ -50,8 +50,7 @@ static __always_inline bool packet_rewrite(CTX *ctx, const struct pkt *p,
 	switch (life_method(ref->life)) {
 	case METHOD_MASQ:
 		translation_of(ref, reply, &t, family);
-		return family == FAMILY_V6 ? nat_translate6(ctx, p, &t)
-					   : nat_translate4(ctx, p, &t);
+		return nat_translate(ctx, p, &t, family);
 	case METHOD_ROUTE:
 		return ttl_decrement(ctx, family);
 	case METHOD_TUNNEL:

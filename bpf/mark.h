@@ -56,10 +56,14 @@ static long mark_step(__u32 i, struct mark_walk *w)
 /*
  * The mark that the rules give a packet, 0 none. What was read belongs to one
  * generation: if the word has moved meanwhile, an edit came between, and the
- * rules are read again.
+ * rules are read again. A function of its own to the verifier too.
  */
-static __always_inline __u32 mark_classify(const struct settings *set, const struct pkt *p)
+__noinline __u32 mark_classify(const struct pkt *p)
 {
+	struct settings *set = settings_get();
+
+	if (!set || !p)
+		return 0;
 	for (int tries = 0; tries < 3; tries++) {
 		__u64 word = READ_ONCE(set->marks);
 		struct mark_key key = {

@@ -46,12 +46,9 @@ static __always_inline struct service *service_get(const struct svc_key *key)
  */
 static __noinline struct service *service_find(const struct pkt *p)
 {
-	struct settings *set = settings_get();
-	struct svc_key key = {.family = p->family};
+	struct svc_key key = {.family = p->family, .fwmark = mark_classify(p)};
 	struct service *s;
 
-	if (set)
-		key.fwmark = mark_classify(set, p);
 	if (!key.fwmark)
 		key.fwmark = p->mark;
 	if (key.fwmark) {

@@ -132,7 +132,7 @@ static __always_inline bool transport_fix(CTX *ctx, const struct pkt *p, bool so
 }
 
 /* Translates the packet in place. False: it could not be written. */
-static __always_inline bool nat_write(CTX *ctx, const struct pkt *p,
+static __always_inline bool nat_translate(CTX *ctx, const struct pkt *p,
 					  const struct translation *t, const __u8 family)
 {
 	__u16 *port, old;
@@ -150,15 +150,4 @@ static __always_inline bool nat_write(CTX *ctx, const struct pkt *p,
 	old = *port;
 	*port = t->port;
 	return transport_fix(ctx, p, t->source, diff, old, t->port, family);
-}
-
-/* The same, functions of their own for the verifier's sake. */
-__noinline int nat_translate4(CTX *ctx, const struct pkt *p, const struct translation *t)
-{
-	return p && t && nat_write(ctx, p, t, FAMILY_V4);
-}
-
-__noinline int nat_translate6(CTX *ctx, const struct pkt *p, const struct translation *t)
-{
-	return p && t && nat_write(ctx, p, t, FAMILY_V6);
 }
