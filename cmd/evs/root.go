@@ -20,6 +20,7 @@ var verbs = []func() *cobra.Command{
 	unloadVerb,
 	directorVerb,
 	realserverVerb,
+	doctorVerb,
 	labVerb,
 	manualVerb,
 }

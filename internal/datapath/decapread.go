@@ -37,10 +37,14 @@ var DecapReasons = []Reason{
 	{"failed", "packets dropped: could not be taken out"},
 }
 
-// ReadDecap returns this namespace's decapsulator, or ErrNoDecap.
+// ReadDecap returns this namespace's decapsulator, or ErrNoDecap; so also where
+// the kernel cannot have one.
 func ReadDecap() (Decap, error) {
 	if os.Geteuid() != 0 {
 		return Decap{}, ErrPermission
+	}
+	if _, err := bpffs(); err != nil {
+		return Decap{}, fmt.Errorf("%w: %w", ErrNoDecap, err) // nor can there be one
 	}
 	p, err := here()
 	if err != nil {

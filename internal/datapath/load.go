@@ -321,13 +321,17 @@ func initialise(dir string) error {
 		return err
 	}
 	defer settings.close()
-	s := &settings.elems[0]
+	settings.elems[0].setDefaults()
+	return startTimer(dir)
+}
+
+// setDefaults makes settings those of a table with nothing in it.
+func (s *Settings) setDefaults() {
 	s.Abi = abiVersion
 	copy(s.Timeout[:], defaultTimeouts[:])
 	for _, row := range Sysctls {
 		row.Set(s, row.Default)
 	}
-	return startTimer(dir)
 }
 
 func startTimer(dir string) error {

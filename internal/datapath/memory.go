@@ -31,13 +31,17 @@ func mapMemory[T any](m *ebpf.Map, name string) (array[T], error) {
 	if size := unsafe.Sizeof(elem); uintptr(m.ValueSize()) != size || size%8 != 0 && m.MaxEntries() > 1 && size != 4 {
 		return array[T]{}, fmt.Errorf("map %s: values of %d bytes, this program has %d: %w", name, m.ValueSize(), size, ErrLayout)
 	}
-	stride := (int(m.ValueSize()) + 7) &^ 7
-	length := (stride*int(m.MaxEntries()) + 4095) &^ 4095
-	b, err := unix.Mmap(m.FD(), 0, length, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	b, err := unix.Mmap(m.FD(), 0, memorySizeOf(m), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return array[T]{}, fmt.Errorf("map %s into memory: %w", name, err)
 	}
 	return array[T]{bytes: b, elems: unsafe.Slice((*T)(unsafe.Pointer(&b[0])), m.MaxEntries())}, nil
+}
+
+// memorySizeOf returns how many bytes of memory an array takes.
+func memorySizeOf(m *ebpf.Map) int {
+	stride := (int(m.ValueSize()) + 7) &^ 7
+	return (stride*int(m.MaxEntries()) + 4095) &^ 4095
 }
 
 func (a *array[T]) close() {

@@ -115,6 +115,10 @@ func (f Facts) Misplaced(vip netip.Addr) (problem, remedy string) {
 	return "", ""
 }
 
+// Silent tells whether a link cannot ask for addresses through an interface of
+// that type.
+func Silent(linkType string) bool { return silent[linkType] }
+
 // silent are the types of interface that a link cannot ask through.
 var silent = map[string]bool{"dummy": true, "ipip": true, "sit": true, "ip6tnl": true, "gre": true, "ip6gre": true}
 
@@ -137,7 +141,10 @@ func (s RealServerSpec) want(have Facts, ifaces []string) (Want, error) {
 		want.Sysctl[off] = "0"
 	}
 	s.keepStricter(want.Sysctl, have.Sysctl)
-	relaxReversePath(want.Sysctl, have.Sysctl, ifaces)
+	relaxReversePath(want.Sysctl, have.Sysctl, slices.DeleteFunc(slices.Clone(ifaces), func(name string) bool {
+		link, _ := have.Link(name)
+		return Silent(link.Type) // tunnel ends of others
+	}))
 	if s.Method == "tunnel" && s.Kernel {
 		s.devices(&want, have)
 	}
@@ -192,7 +199,7 @@ func Remembered(o Options) (s RealServerSpec, ok bool, err error) {
 	return s, true, json.Unmarshal(rec.Wanted, &s)
 }
 
-// relaxDevices turns the strict reverse-path check off on devices to be made,
+// relaxDevices loosens the strict reverse-path check on devices to be made,
 // which the settings of "default" would carry over to: what comes out of a
 // tunnel never has its way back into it.
 func relaxDevices(want *Want, have Values, names []string) {

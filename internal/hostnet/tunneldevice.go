@@ -18,7 +18,7 @@ import (
 // devicePrefix begins the names of tunnel ends that setup makes.
 const devicePrefix = "evs"
 
-// deviceTypes say which type of device takes packets of one family out of
+// deviceType says which type of device takes packets of one family out of
 // packets of another, for each kind of tunnel. GUE ends at a UDP port; what is in
 // it goes on as if it had come by itself.
 func deviceType(kind string, outer, inner netip.Addr) string {
@@ -34,6 +34,20 @@ func deviceType(kind string, outer, inner netip.Addr) string {
 	}
 	return "ipip"
 }
+
+// TakesOut tells whether a device of some type takes packets for a VIP out of a
+// kind of tunnel, over whichever family.
+func TakesOut(linkType, kind string, vip netip.Addr) bool {
+	for _, outer := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+		if linkType == deviceType(kind, outer, vip) {
+			return true
+		}
+	}
+	return false
+}
+
+// ReadFou lists the UDP ports that the kernel takes GUE out of.
+func ReadFou() []Change { return readFou() }
 
 // modules are the kernel's modules behind the types of device.
 var modules = map[string]string{
@@ -75,6 +89,12 @@ func (s RealServerSpec) devices(want *Want, have Facts) {
 		want.Made = append(want.Made, s.fouPorts()...)
 	}
 	want.Up = append(want.Up, names...)
+	// Even the loose check drops what comes in by a device without an address.
+	if i := slices.IndexFunc(s.VIPs, netip.Addr.Is4); i >= 0 {
+		for _, name := range names {
+			want.Addresses = append(want.Addresses, InterfaceAddress{Iface: name, Prefix: netip.PrefixFrom(s.VIPs[i], 32)})
+		}
+	}
 	relaxDevices(want, have.Sysctl, names)
 }
 
@@ -194,21 +214,37 @@ func isFou(c Change) bool { return c.Kind == FouPort }
 
 func applyFou(c Change) error {
 	value := c.New + c.Old // one of them is empty
-	port, err := strconv.Atoi(c.Name)
+	port, err := strconv.ParseUint(c.Name, 10, 16)
 	if err != nil {
 		return err
 	}
-	fou := netlink.Fou{Port: port, Family: unix.AF_INET, EncapType: netlink.FOU_ENCAP_GUE}
+	family := unix.AF_INET
 	if strings.HasPrefix(value, "-6 ") {
-		fou.Family = unix.AF_INET6
+		family = unix.AF_INET6
 	}
 	if c.New == "" {
-		return netlink.FouDel(fou)
+		return netlink.FouDel(netlink.Fou{Port: int(port), Family: family})
 	}
-	err = netlink.FouAdd(fou)
+	err = addFou(uint16(port), family)
 	if errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("this kernel takes nothing out of UDP: load its modules (modprobe -a fou fou6), or use EVS's own decapsulator: --decap evs")
 	}
+	return err
+}
+
+// addFou asks the kernel to take packets out of GUE at a port. netlink.FouAdd
+// also names a protocol, of number 0, which the kernel refuses.
+func addFou(port uint16, family int) error {
+	id, err := netlink.FouFamilyId()
+	if err != nil {
+		return err
+	}
+	request := nl.NewNetlinkRequest(id, unix.NLM_F_ACK)
+	request.AddData(&nl.Genlmsg{Command: netlink.FOU_CMD_ADD, Version: 1})
+	request.AddData(nl.NewRtAttr(netlink.FOU_ATTR_PORT, []byte{byte(port >> 8), byte(port)}))
+	request.AddData(nl.NewRtAttr(netlink.FOU_ATTR_AF, []byte{byte(family)}))
+	request.AddData(nl.NewRtAttr(netlink.FOU_ATTR_TYPE, []byte{netlink.FOU_ENCAP_GUE}))
+	_, err = request.Execute(unix.NETLINK_GENERIC, 0)
 	return err
 }
 

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +30,9 @@ const Conns = 1
 type Bed struct {
 	Topology
 
-	table *ipvs.Table
+	mode    ipvs.AttachMode
+	table   *ipvs.Table
+	changed bool // something but the table is not as it was built
 }
 
 // New builds a bed whose interfaces are attached by mode. The calling goroutine
@@ -53,6 +57,7 @@ func New(t *testing.T, mode ipvs.AttachMode) *Bed {
 
 // build leaves what it made to close.
 func (b *Bed) build(mode ipvs.AttachMode) (err error) {
+	b.mode = mode
 	if err := b.Build(); err != nil {
 		return err
 	}
@@ -60,6 +65,98 @@ func (b *Bed) build(mode ipvs.AttachMode) (err error) {
 		return err
 	}
 	return b.table.Attach(mode)
+}
+
+// Beds are lent to the subtests of a test, one after the other: to load the programs
+// takes longer than most of what is done with them.
+type Beds struct {
+	mu   sync.Mutex
+	free []*Bed
+}
+
+// NewBeds returns none yet. They go with the test.
+func NewBeds(t *testing.T) *Beds {
+	p := &Beds{}
+	t.Cleanup(func() {
+		for _, b := range p.free {
+			if err := b.closeWithin(); err != nil {
+				t.Errorf("test bed: %v", err)
+			}
+		}
+	})
+	return p
+}
+
+// Lend gives a subtest a bed like New's, until it ends.
+func (p *Beds) Lend(t *testing.T, mode ipvs.AttachMode) *Bed {
+	t.Helper()
+	b := p.take(mode)
+	if b == nil {
+		b = &Bed{}
+		if err := b.build(mode); err != nil {
+			t.Fatalf("test bed: %v", errors.Join(err, b.close()))
+		}
+	} else if err := errors.Join(b.Enter(), b.wipe()); err != nil {
+		t.Fatalf("test bed: %v", errors.Join(err, b.close()))
+	}
+	t.Cleanup(func() {
+		if b.changed || t.Failed() {
+			if err := b.closeWithin(); err != nil {
+				t.Errorf("test bed: %v", err)
+			}
+			return
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.free = append(p.free, b)
+	})
+	return b
+}
+
+// take returns a bed that nobody has, nil if there is none of the mode.
+func (p *Beds) take(mode ipvs.AttachMode) *Bed {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.IndexFunc(p.free, func(b *Bed) bool { return b.mode == mode })
+	if i < 0 {
+		return nil
+	}
+	b := p.free[i]
+	p.free = slices.Delete(p.free, i, i+1)
+	return b
+}
+
+// wipe makes the table what it was at first.
+func (b *Bed) wipe() (err error) {
+	if err := b.table.Close(); err != nil {
+		return err
+	}
+	var e datapath.Editor
+	if err := errors.Join(e.Wipe(context.Background()), e.Close()); err != nil {
+		return err
+	}
+	b.drain()
+	b.table, err = ipvs.OpenSized(context.Background(), Conns)
+	return err
+}
+
+// drain takes frames that nobody waited for off the cables.
+func (b *Bed) drain() {
+	for _, port := range []*Port{b.Client, b.Server} {
+		for frame, err := port.Receive(0); frame != nil && err == nil; {
+			frame, err = port.Receive(0)
+		}
+	}
+}
+
+// closeWithin is close for a goroutine that is not in the director's namespace.
+func (b *Bed) closeWithin() error {
+	done := make(chan error)
+	go func() {
+		err := b.Enter() // the thread ends with the goroutine
+		done <- errors.Join(err, b.close())
+	}()
+	return <-done
 }
 
 // close takes the table out of the kernel, and then the namespaces.

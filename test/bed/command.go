@@ -54,6 +54,7 @@ func (b *Bed) Play(s conformance.Step) error {
 
 // IP runs the ip command in the director.
 func (b *Bed) IP(args ...string) error {
+	b.changed = true
 	out, err := exec.Command("ip", args...).CombinedOutput() // a child is in its parent thread's namespace
 	if err != nil {
 		return fmt.Errorf("ip %q: %w: %s", args, err, out)
@@ -67,6 +68,7 @@ func (b *Bed) Sysctl(setting string) error {
 	if strings.HasPrefix(name, "net.ipv4.vs.") {
 		return b.table.SetSysctl(name, value)
 	}
+	b.changed = true
 	path := filepath.Join("/proc/sys", strings.ReplaceAll(name, ".", "/"))
 	return os.WriteFile(path, []byte(value), 0)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/evs-project/evs/test/bed"
 	"github.com/evs-project/evs/test/conformance"
 )
 
@@ -18,10 +19,11 @@ func load(t *testing.T, dir string) []conformance.Scenario {
 }
 
 func TestConnectionsGoToTheServersTheKernelChose(t *testing.T) {
+	beds := bed.NewBeds(t)
 	for _, s := range load(t, "testdata/sched") {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			r := newReplay(t)
+			r := newReplay(t, beds)
 			r.play(s)
 			if _, cut := endings[s.Name]; !cut {
 				r.final(s)
@@ -31,10 +33,11 @@ func TestConnectionsGoToTheServersTheKernelChose(t *testing.T) {
 }
 
 func TestStatesTimeoutsAndCountsAreTheKernels(t *testing.T) {
+	beds := bed.NewBeds(t)
 	for _, s := range load(t, "testdata/tcpstate") {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			newReplay(t).play(s)
+			newReplay(t, beds).play(s)
 		})
 	}
 }

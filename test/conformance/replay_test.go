@@ -39,8 +39,8 @@ var endings = map[string]struct {
 }
 
 // newReplay starts with an empty table.
-func newReplay(t *testing.T) *replay {
-	return &replay{T: t, bed: bed.New(t, ipvs.AttachTC)}
+func newReplay(t *testing.T, beds *bed.Beds) *replay {
+	return &replay{T: t, bed: beds.Lend(t, ipvs.AttachTC)}
 }
 
 func (r *replay) play(s conformance.Scenario) {

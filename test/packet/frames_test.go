@@ -27,13 +27,14 @@ func TestFramesLeaveAsTheKernelSentThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	beds := bed.NewBeds(t)
 	for _, s := range asVerified(scenarios) {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			wrong := map[int]string{} // by step
 			for _, d := range doors {
 				t.Run(string(d.mode), func(t *testing.T) {
-					p := player{T: t, bed: bed.New(t, d.mode), mode: d.mode, left: leftOut[s.Name], wrong: wrong}
+					p := player{T: t, bed: beds.Lend(t, d.mode), mode: d.mode, left: leftOut[s.Name], wrong: wrong}
 					p.play(s)
 				})
 			}
