@@ -15,9 +15,10 @@
 #pragma once
 
 #include "abi_conn.h"
+#include "abi_sched.h"
 #include "abi_sysctl.h"
 
-enum abi { ABI_VERSION = 3 }; /* a table made by another is not opened */
+enum abi { ABI_VERSION = 4 }; /* a table made by another is not opened */
 
 #define FILTER_SIZE 8192      /* bytes of the address filter */
 
@@ -72,25 +73,6 @@ enum svc_flags {
 	SVC_ONEPACKET = 2,
 };
 
-/* The schedulers of the data path. A row here, NAME and name of its function
- * NAME_pick, and the header it stands in are what a new one adds in C. */
-#define SCHEDULERS(row)                                                        \
-	row(RR, rr)                                                            \
-	row(WRR, wrr)                                                          \
-	row(LC, lc)                                                            \
-	row(WLC, wlc)                                                          \
-	row(SED, sed)                                                          \
-	row(NQ, nq)                                                            \
-	row(FO, fo)                                                            \
-	row(OVF, ovf)
-
-enum scheduler {
-	SCHED_NONE, /* known to the table, not yet to the data path */
-#define NUMBER(name, function) SCHED_##name,
-	SCHEDULERS(NUMBER)
-#undef NUMBER
-};
-
 /* First unit of a version: the configuration of the service. */
 struct version {
 	__u8 sched; /* enum scheduler */
@@ -122,12 +104,16 @@ struct entry {
 	__u8 pad;
 	__u16 tunnel_port; /* network order */
 	__u16 pad2;
-	__u32 spare[2];
+	__u32 last_weight; /* the weight, or if that is 0, what it was before */
+	__u32 spare;
 };
 
+/* Behind the entries of a scheduler that hashes stands its table, PLACES_PER_UNIT
+ * places to a unit. A service without destinations has none. */
 union unit {
 	struct version version;
 	struct entry entry;
+	__u16 place[PLACES_PER_UNIT];
 };
 
 enum dst_flags {
@@ -241,7 +227,9 @@ struct sweep {
 	__u32 dst;
 	__u32 dst_stamp;   /* jiffies when the present estimation round began */
 	__u32 tick_stamp;  /* jiffies of the last tick: tells that it is alive */
-	__u32 pad;
+	__u32 locality_stamp; /* jiffies when localities were last looked over */
+	__u32 localities;  /* how many there were */
+	__u32 locality_sets;
 };
 
 /*

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "fwd/tunnel.h"
 #include "mss.h"
 #include "nexthop.h"
 
@@ -17,24 +18,28 @@ static __always_inline bool clamp_wanted(const struct settings *set, const struc
 	       !p->quote && !p->bare && !p->fragment;
 }
 
-/* Clamps a SYN that goes out of an interface, on a way that takes mtu, 0 unknown,
- * and with so many bytes added to what it carries. A function of its own for the
- * verifier's sake. */
-__noinline int clamp(CTX *ctx, const struct pkt *p, __u32 out, __u32 mtu, __u32 overhead)
+/* Clamps the SYN at hand, of a connection to a destination, as it goes out of an
+ * interface. A function of its own for the verifier's sake. */
+__noinline int clamp(CTX *ctx, __u32 out, __u32 dst, bool wrapped)
 {
-	__u32 in = 0, device = 0, headers;
+	struct work *w = work_get();
+	struct dst *d = dst_get(dst);
+	__u32 mtu, device = 0, headers;
 
-	if (!p)
+	if (!w || !d)
 		return 0;
+	mtu = d->mtu;
 	if (bpf_check_mtu(ctx, out, &device, 0, 0) >= 0 && (!mtu || device < mtu))
 		mtu = device;
-	mtu -= overhead;
+	if (wrapped)
+		mtu -= tunnel_overhead(d);
 	/* what the interface takes that it came by is for answers, not in the tunnel */
-	if (bpf_check_mtu(ctx, ctx_ifindex(ctx), &in, 0, 0) >= 0 && in < mtu)
-		mtu = in;
-	headers = (p->family == FAMILY_V6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) +
+	device = 0;
+	if (bpf_check_mtu(ctx, ctx_ifindex(ctx), &device, 0, 0) >= 0 && device < mtu)
+		mtu = device;
+	headers = (w->pkt.family == FAMILY_V6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) +
 		  sizeof(struct tcphdr);
 	if (mtu <= headers || mtu > 0xffff)
 		return 0;
-	return mss_lower(ctx, p->l4, mtu - headers);
+	return mss_lower(ctx, w->pkt.l4, mtu - headers);
 }

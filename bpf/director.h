@@ -33,7 +33,7 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	rc = conn_look(p, interest, now, &ref, &reply, family);
 	if (rc)
 		return rc;
-	return conn_forward(ctx, w, &ref, reply, now, set, verdict, family);
+	return conn_forward(ctx, w, &ref, reply, now, verdict, family);
 }
 
 static __always_inline int director(CTX *ctx, const __u8 family)

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "conn.h"
+#include "locality.h"
 
 #define CLOCK_MONOTONIC 1
 #define TICK_NS 4000000ULL	  /* while there are connections */
@@ -210,6 +211,7 @@ static int ticker_tick(void *map, __u32 *key, struct ticker *t)
 	else
 		conns_tick(s, now);
 	rates_tick(s, now, now - s->tick_stamp);
+	localities_tick(s, now);
 	s->tick_stamp = now;
 	bpf_timer_start(&t->timer, next, 0);
 	return 0;

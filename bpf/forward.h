@@ -92,19 +92,23 @@ static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *r
 
 /* Steps, counts, rewrites and sends a packet of a connection. What goes to the host
  * itself, or comes from it, is only rewritten: the host knows its way. */
-static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_ref *ref,
-					bool reply, __u32 now, const struct settings *set,
-					int *verdict, const __u8 family)
+static __always_inline int ref_forward(CTX *ctx, struct work *w, struct conn_ref *ref,
+				       bool reply, __u32 now, const __u8 family)
 {
+	const struct settings *set = settings_get();
 	bool here = ref->dst->flags & DST_LOCAL;
 	struct pkt *p = &w->pkt;
 	struct hop hop = {};
 	int rc;
 
+	if (!set)
+		return LEAVE;
 	if (!reply && !(ref->dst->flags & DST_AVAILABLE))
 		return -REASON_DESTINATION_GONE;
-	if (segments_needed(ctx, ref))
-		return segments_send(ctx, set, verdict);
+	if (segments_needed(ctx, ref)) {
+		w->verdict = rc = segments_send(ctx, set);
+		return rc < 0 ? rc : 0;
+	}
 	if (!here) {
 		rc = hop_find(ctx, w, ref, reply, now, &hop, family);
 		if (rc)
@@ -115,7 +119,7 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 	if (!p->quote || !reply)
 		stats_packet(ref->conn->dst, reply, p->len);
 	if (!here && clamp_wanted(set, p))
-		clamp(ctx, p, hop.ifindex, ref->dst->mtu, method_overhead(ref));
+		clamp(ctx, hop.ifindex, ref->conn->dst, life_method(ref->life) == METHOD_TUNNEL);
 	if (!packet_rewrite(ctx, p, ref, reply, family))
 		return -REASON_REWRITE_FAILED;
 	if (here)
@@ -125,6 +129,31 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 		if (rc)
 			return rc;
 	}
-	*verdict = ctx_send(ctx, &hop, &w->route);
+	w->verdict = ctx_send(ctx, &hop, &w->route);
 	return 0;
+}
+
+/* Functions of their own, so that their stack and that of finding the connection do
+ * not add up. */
+static __noinline int ref_forward4(CTX *ctx, struct work *w, struct conn_ref *ref, bool reply,
+				   __u32 now)
+{
+	return ref_forward(ctx, w, ref, reply, now, FAMILY_V4);
+}
+
+static __noinline int ref_forward6(CTX *ctx, struct work *w, struct conn_ref *ref, bool reply,
+				   __u32 now)
+{
+	return ref_forward(ctx, w, ref, reply, now, FAMILY_V6);
+}
+
+static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_ref *ref,
+					bool reply, __u32 now, int *verdict, const __u8 family)
+{
+	int rc = family == FAMILY_V6 ? ref_forward6(ctx, w, ref, reply, now)
+				     : ref_forward4(ctx, w, ref, reply, now);
+
+	if (!rc)
+		*verdict = w->verdict;
+	return rc;
 }

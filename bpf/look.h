@@ -57,7 +57,7 @@ static __always_inline int conn_make(const struct pkt *p, __u32 now, const __u8 
 		ctx_count_left(REASON_NOT_A_START);
 		return LEAVE;
 	}
-	rc = service_pick(s, &e);
+	rc = service_pick(s, p, &e);
 	if (rc)
 		return rc;
 	d = dst_get(e.dst);

@@ -25,7 +25,7 @@ static __always_inline int packet_answer(CTX *ctx, struct work *w, const __u8 fa
 	if (!conn_find(&f, p, client_hash(&f), now, &ref, family) ||
 	    !(ref.dst->flags & DST_LOCAL))
 		return CTX_PASS;
-	rc = conn_forward(ctx, w, &ref, true, now, set, &verdict, family);
+	rc = conn_forward(ctx, w, &ref, true, now, &verdict, family);
 	if (rc >= 0)
 		return verdict;
 	count(-rc);

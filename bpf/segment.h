@@ -21,14 +21,14 @@ static __always_inline bool segments_needed(CTX *ctx, const struct conn_ref *ref
 	       encap_checks(ref->dst);
 }
 
-/* Has the packet cut: 0, or the reason why it cannot be. */
-static __always_inline int segments_send(CTX *ctx, const struct settings *set, int *verdict)
+/* Has the packet cut: the verdict, or the reason why it cannot be, negative. A function
+ * of its own, whose stack is free again for the rest. */
+static __noinline int segments_send(CTX *ctx, const struct settings *set)
 {
 	struct ethhdr *eth = ctx_header(ctx, 0, sizeof(*eth));
 
 	if (!set->cut_out || ctx_ifindex(ctx) == set->cut_in || !eth)
 		return -REASON_UNCUT;
 	__builtin_memcpy(eth->h_dest, cut_mac, sizeof(cut_mac));
-	*verdict = bpf_redirect(set->cut_out, 0);
-	return 0;
+	return bpf_redirect(set->cut_out, 0);
 }

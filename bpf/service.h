@@ -2,6 +2,7 @@
 /* Finding the service of a packet, and a destination of the service. */
 #pragma once
 
+#include "locality.h"
 #include "mark.h"
 #include "pkt.h"
 
@@ -11,6 +12,14 @@ struct view {
 	__u32 count; /* of destinations */
 	struct version version;
 };
+
+/* In a map, as what chooses stands deep on the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct view);
+} views SEC(".maps");
 
 static __always_inline union unit *unit_get(__u32 index)
 {
@@ -85,21 +94,23 @@ static __always_inline bool view_open(__u64 word, struct view *v)
  * between, and the choice is made again. Negative: the reason why there is
  * none. A function of its own, whose stack is free again for the birth.
  */
-__noinline int service_pick(struct service *s, struct entry *out)
+__noinline int service_pick(struct service *s, const struct pkt *p, struct entry *out)
 {
-	if (!s || !out)
+	__u32 zero = 0;
+	struct view *v = bpf_map_lookup_elem(&views, &zero);
+
+	if (!s || !p || !out || !v)
 		return -REASON_NO_DESTINATION;
 	for (int tries = 0; tries < 3; tries++) {
 		__u64 word = READ_ONCE(s->version);
-		struct view v;
 		struct entry *e;
 		int i;
 
-		if (!view_open(word, &v))
+		if (!view_open(word, v))
 			return -REASON_NO_DESTINATION;
-		i = sched_pick(s, &v);
+		i = sched_pick(s, v, p);
 		if (i >= 0) {
-			e = entry_get(&v, i);
+			e = entry_get(v, i);
 			if (!e)
 				return -REASON_NO_DESTINATION;
 			*out = *e;

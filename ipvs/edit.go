@@ -39,10 +39,7 @@ func (t *Table) AddService(s Service) error {
 		if _, ok := dp.Find(keyRecord(s.ServiceKey)); ok {
 			return fmt.Errorf("%s: %w", s.ServiceKey, ErrServiceExists)
 		}
-		v := versionRecord(s)
-		r := rotation(s.Scheduler, 0, true, nil, nil)
-		v.WeightMax, v.WeightStep = r.Top, r.Step
-		_, err := dp.AddService(keyRecord(s.ServiceKey), v)
+		_, err := dp.AddService(keyRecord(s.ServiceKey), content(dp, datapath.Live{}, s, nil).Version)
 		return err
 	})
 }
@@ -64,9 +61,9 @@ func reconfigure(dp *datapath.Table, l datapath.Live, s Service) error {
 		return configure(dp, l, s, l.Entries)
 	}
 	// As in the kernel, a scheduler that stays does not hear of it.
-	v := versionRecord(s)
-	v.WeightMax, v.WeightStep = l.Version.WeightMax, l.Version.WeightStep
-	return dp.Configure(l.Slot, v, l.Entries, l.State)
+	c := content(dp, l, s, l.Entries)
+	c.Version.WeightMax, c.Version.WeightStep, c.State = l.Version.WeightMax, l.Version.WeightStep, l.State
+	return dp.Configure(l.Slot, c)
 }
 
 // editService runs change on a service that exists.
@@ -83,11 +80,7 @@ func (t *Table) editService(k ServiceKey, change func(*datapath.Table, datapath.
 
 // configure stores a service and its destinations at once.
 func configure(dp *datapath.Table, l datapath.Live, s Service, entries []datapath.Entry) error {
-	v := versionRecord(s)
-	fresh := nameOf(l.Version.SchedName[:]) != s.Scheduler
-	r := rotation(s.Scheduler, l.State, fresh, l.Entries, entries)
-	v.WeightMax, v.WeightStep = r.Top, r.Step
-	return dp.Configure(l.Slot, v, entries, r.Memory)
+	return dp.Configure(l.Slot, content(dp, l, s, entries))
 }
 
 // DeleteService removes a service with its destinations.

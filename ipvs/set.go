@@ -225,6 +225,7 @@ func setService(dp *datapath.Table, l datapath.Live, w ServiceSpec, known ways) 
 		e.Dst = uint32(slot)
 		entries[len(entries)-1-i] = e // the newest first
 	}
+	remember(entries, l.Entries)
 	if !fresh && slices.Equal(entries, l.Entries) {
 		return reconfigure(dp, l, w.Service)
 	}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/evs-project/evs/internal/datapath"
-	"github.com/evs-project/evs/internal/sched"
 )
 
 // Table is the virtual server table of a network namespace: that of the thread
@@ -160,23 +159,6 @@ func (t *Table) Daemons() ([]Daemon, error) {
 		return nil
 	})
 	return all, err
-}
-
-// rotation works out what the scheduler of a version needs.
-func rotation(name string, memory uint64, fresh bool, was, now []datapath.Entry) sched.Rotation {
-	s, ok := sched.Find(name)
-	if !ok || s.Rotate == nil {
-		return sched.Rotation{}
-	}
-	return s.Rotate(memory, fresh, members(was), members(now))
-}
-
-func members(entries []datapath.Entry) []sched.Member {
-	out := make([]sched.Member, len(entries))
-	for i, e := range entries {
-		out[i] = sched.Member{ID: e.Dst, Weight: e.Weight}
-	}
-	return out
 }
 
 func addrPort(d datapath.Dst) netip.AddrPort {

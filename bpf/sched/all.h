@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* The schedulers. Each is a function from a service and a view of its
- * destinations to the index of one, or a negative reason. */
+/* The schedulers. Each is a function from a service, a view of its destinations and
+ * the packet to the index of one, or a negative reason. */
 #pragma once
 
 /* A destination that may get a new connection. */
@@ -19,15 +19,25 @@ static __always_inline bool entry_usable(const struct entry *e)
 #include "nq.h"
 #include "fo.h"
 #include "ovf.h"
+#include "twos.h"
 
-static __noinline int sched_pick(struct service *s, const struct view *v)
+#include "lblc.h"
+#include "lblcr.h"
+
+#include "hash.h"
+#include "dh.h"
+#include "sh.h"
+#include "mh.h"
+
+/* A function of its own for the verifier too, as it is called in a loop. */
+__noinline int sched_pick(struct service *s, const struct view *v, const struct pkt *p)
 {
-	if (!s || !v || !v->count)
+	if (!s || !v || !p || !v->count)
 		return -REASON_NO_DESTINATION;
 	switch (v->version.sched) {
 #define PICK(name, function)                                                   \
 	case SCHED_##name:                                                     \
-		return function##_pick(s, v);
+		return function##_pick(s, v, p);
 		SCHEDULERS(PICK)
 #undef PICK
 	}

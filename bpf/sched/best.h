@@ -15,10 +15,31 @@ struct candidate {
 	__s32 index; /* in the list, -1 none */
 };
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct candidate);
+} bests SEC(".maps");
+
 struct best_walk {
-	struct view view;
-	struct candidate best;
+	const struct view *view;
+	struct candidate *best;
 };
+
+/* Walks with a scheduler's step, and returns the position of the best. */
+static __always_inline int best_pick(const struct view *v, long (*step)(__u32, struct best_walk *))
+{
+	__u32 zero = 0;
+	struct candidate *best = bpf_map_lookup_elem(&bests, &zero);
+	struct best_walk w = {.view = v, .best = best};
+
+	if (!best)
+		return -REASON_NO_DESTINATION;
+	best->index = -1;
+	bpf_loop(v->count, step, &w, 0);
+	return best->index < 0 ? -REASON_NO_DESTINATION : best->index;
+}
 
 static __always_inline bool candidate_read(const struct view *v, __u32 i, struct candidate *c)
 {
@@ -43,20 +64,18 @@ static __always_inline bool lighter(const struct candidate *c, const struct cand
 	return best->index < 0 || best->load * c->weight > c->load * best->weight;
 }
 
-/* Defines NAME_pick: step looks at candidate c and may put it into w->best; it
- * returns 1 to end the walk. */
+/* Defines NAME_pick: look sees candidate c and may put it into best; it returns 1
+ * to end the walk. */
 #define BEST_PICK(name, look)                                                  \
 	static long name##_step(__u32 i, struct best_walk *w)                  \
 	{                                                                      \
 		struct candidate c = {};                                       \
                                                                                \
-		return candidate_read(&w->view, i, &c) ? look(&c, &w->best) : 0; \
+		return candidate_read(w->view, i, &c) ? look(&c, w->best) : 0; \
 	}                                                                      \
                                                                                \
-	static __always_inline int name##_pick(struct service *s, const struct view *v) \
+	static __always_inline int name##_pick(struct service *s, const struct view *v, \
+					       const struct pkt *p)            \
 	{                                                                      \
-		struct best_walk w = {.view = *v, .best.index = -1};           \
-                                                                               \
-		bpf_loop(v->count, name##_step, &w, 0);                        \
-		return w.best.index < 0 ? -REASON_NO_DESTINATION : w.best.index; \
+		return best_pick(v, name##_step);                              \
 	}

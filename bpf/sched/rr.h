@@ -10,7 +10,7 @@
 #pragma once
 
 struct rr_walk {
-	struct view view;
+	const struct view *view;
 	__u32 position; /* of the last turn, then of the one looked at */
 	__u32 found;
 };
@@ -19,9 +19,9 @@ static long rr_step(__u32 i, struct rr_walk *w)
 {
 	struct entry *e;
 
-	if (w->position >= w->view.count)
+	if (w->position >= w->view->count)
 		w->position = 0;
-	e = entry_get(&w->view, w->position++);
+	e = entry_get(w->view, w->position++);
 	w->found = e && entry_usable(e);
 	return w->found;
 }
@@ -30,11 +30,11 @@ static __noinline int rr_walk(struct rr_walk *w)
 {
 	if (!w)
 		return 0;
-	bpf_loop(w->view.count, rr_step, w, 0);
+	bpf_loop(w->view->count, rr_step, w, 0);
 	return w->found;
 }
 
-static __always_inline int rr_pick(struct service *s, const struct view *v)
+static __always_inline int rr_pick(struct service *s, const struct view *v, const struct pkt *p)
 {
 	struct rr_walk w;
 
@@ -42,7 +42,7 @@ static __always_inline int rr_pick(struct service *s, const struct view *v)
 	for (int tries = 0; tries < 4; tries++) {
 		__u64 old = READ_ONCE(s->sched_state);
 
-		w.view = *v;
+		w.view = v;
 		w.position = old;
 		w.found = 0;
 		if (!rr_walk(&w))

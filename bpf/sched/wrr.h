@@ -12,7 +12,7 @@
 #pragma once
 
 struct wrr_walk {
-	struct view view;
+	const struct view *view;
 	__u32 position;
 	__s32 level;
 	__u32 falls; /* times the level started over */
@@ -25,16 +25,16 @@ static long wrr_step(__u32 i, struct wrr_walk *w)
 {
 	struct entry *e;
 
-	if (w->position >= w->view.count) {
+	if (w->position >= w->view->count) {
 		w->position = 0;
-		w->level -= w->view.version.weight_step;
+		w->level -= w->view->version.weight_step;
 		if (w->level <= 0) {
-			w->level = w->view.version.weight_max;
+			w->level = w->view->version.weight_max;
 			if (++w->falls > 1)
 				return 1;
 		}
 	}
-	e = entry_get(&w->view, w->position++);
+	e = entry_get(w->view, w->position++);
 	w->found = e && (__s64)e->weight >= w->level;
 	return w->found;
 }
@@ -47,7 +47,7 @@ static __noinline int wrr_walk(struct wrr_walk *w)
 	return w->found;
 }
 
-static __always_inline int wrr_pick(struct service *s, const struct view *v)
+static __always_inline int wrr_pick(struct service *s, const struct view *v, const struct pkt *p)
 {
 	struct wrr_walk w;
 
@@ -56,7 +56,7 @@ static __always_inline int wrr_pick(struct service *s, const struct view *v)
 	for (int tries = 0; tries < 4; tries++) {
 		__u64 old = READ_ONCE(s->sched_state);
 
-		w.view = *v;
+		w.view = v;
 		w.position = old;
 		w.level = old >> 32;
 		w.falls = 0;

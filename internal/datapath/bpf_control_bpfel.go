@@ -16,7 +16,7 @@ import (
 type controlAbi uint32
 
 const (
-	controlAbiABI_VERSION controlAbi = 3
+	controlAbiABI_VERSION controlAbi = 4
 )
 
 type controlAddr struct {
@@ -159,7 +159,8 @@ type controlEntry struct {
 	Pad         uint8
 	TunnelPort  uint16
 	Pad2        uint16
-	Spare       [2]uint32
+	LastWeight  uint32
+	Spare       uint32
 }
 
 type controlEstimator struct {
@@ -267,6 +268,16 @@ type controlPkt struct {
 	_        [2]byte
 }
 
+type controlPlaces uint32
+
+const (
+	controlPlacesDH_PLACES       controlPlaces = 256
+	controlPlacesSH_PLACES       controlPlaces = 256
+	controlPlacesMH_PLACES       controlPlaces = 4093
+	controlPlacesPLACES_PER_UNIT controlPlaces = 16
+	controlPlacesNO_PLACE        controlPlaces = 65535
+)
+
 type controlReason uint32
 
 const (
@@ -293,15 +304,21 @@ const (
 type controlScheduler uint32
 
 const (
-	controlSchedulerSCHED_NONE controlScheduler = 0
-	controlSchedulerSCHED_RR   controlScheduler = 1
-	controlSchedulerSCHED_WRR  controlScheduler = 2
-	controlSchedulerSCHED_LC   controlScheduler = 3
-	controlSchedulerSCHED_WLC  controlScheduler = 4
-	controlSchedulerSCHED_SED  controlScheduler = 5
-	controlSchedulerSCHED_NQ   controlScheduler = 6
-	controlSchedulerSCHED_FO   controlScheduler = 7
-	controlSchedulerSCHED_OVF  controlScheduler = 8
+	controlSchedulerSCHED_NONE  controlScheduler = 0
+	controlSchedulerSCHED_RR    controlScheduler = 1
+	controlSchedulerSCHED_WRR   controlScheduler = 2
+	controlSchedulerSCHED_LC    controlScheduler = 3
+	controlSchedulerSCHED_WLC   controlScheduler = 4
+	controlSchedulerSCHED_SED   controlScheduler = 5
+	controlSchedulerSCHED_NQ    controlScheduler = 6
+	controlSchedulerSCHED_FO    controlScheduler = 7
+	controlSchedulerSCHED_OVF   controlScheduler = 8
+	controlSchedulerSCHED_DH    controlScheduler = 9
+	controlSchedulerSCHED_SH    controlScheduler = 10
+	controlSchedulerSCHED_MH    controlScheduler = 11
+	controlSchedulerSCHED_TWOS  controlScheduler = 12
+	controlSchedulerSCHED_LBLC  controlScheduler = 13
+	controlSchedulerSCHED_LBLCR controlScheduler = 14
 )
 
 type controlService struct {
@@ -371,15 +388,17 @@ const (
 )
 
 type controlSweep struct {
-	_         structs.HostLayout
-	Expired   uint64
-	Passes    uint64
-	Bucket    uint32
-	Bucket6   uint32
-	Dst       uint32
-	DstStamp  uint32
-	TickStamp uint32
-	Pad       uint32
+	_             structs.HostLayout
+	Expired       uint64
+	Passes        uint64
+	Bucket        uint32
+	Bucket6       uint32
+	Dst           uint32
+	DstStamp      uint32
+	TickStamp     uint32
+	LocalityStamp uint32
+	Localities    uint32
+	LocalitySets  uint32
 }
 
 type controlSyncDaemon struct {
@@ -486,6 +505,8 @@ const (
 	controlMapEstimators    = "estimators"
 	controlMapFilterMap     = "filter_map"
 	controlMapLinkAddrs     = "link_addrs"
+	controlMapLocalities    = "localities"
+	controlMapLocalitySets  = "locality_sets"
 	controlMapMarkPlaces    = "mark_places"
 	controlMapMarkRules     = "mark_rules"
 	controlMapMarkTrie      = "mark_trie"
@@ -577,6 +598,8 @@ type controlMapSpecs struct {
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
+	Localities    *ebpf.MapSpec `ebpf:"localities"`
+	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
@@ -638,6 +661,8 @@ type controlMaps struct {
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
+	Localities    *ebpf.Map `ebpf:"localities"`
+	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
@@ -666,6 +691,8 @@ func (m *controlMaps) Close() error {
 		m.Estimators,
 		m.FilterMap,
 		m.LinkAddrs,
+		m.Localities,
+		m.LocalitySets,
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,

@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	tcMapAttachModes   = "attach_modes"
+	tcMapBests         = "bests"
 	tcMapBirthLocks    = "birth_locks"
 	tcMapChunks        = "chunks"
 	tcMapConns4        = "conns4"
@@ -28,6 +29,9 @@ const (
 	tcMapFragments     = "fragments"
 	tcMapIcmpQuotas    = "icmp_quotas"
 	tcMapLinkAddrs     = "link_addrs"
+	tcMapLocalities    = "localities"
+	tcMapLocalitySets  = "locality_sets"
+	tcMapLocalityWorks = "locality_works"
 	tcMapMarkPlaces    = "mark_places"
 	tcMapMarkRules     = "mark_rules"
 	tcMapMarkTrie      = "mark_trie"
@@ -38,7 +42,9 @@ const (
 	tcMapSettingsMap   = "settings_map"
 	tcMapStatsMap      = "stats_map"
 	tcMapSweepMap      = "sweep_map"
+	tcMapTwosMap       = "twos_map"
 	tcMapUnits         = "units"
+	tcMapViews         = "views"
 	tcMapWorks         = "works"
 	tcMapXdpPorts      = "xdp_ports"
 	tcProgEvsTc        = "evs_tc"
@@ -105,6 +111,7 @@ type tcProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type tcMapSpecs struct {
 	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
+	Bests         *ebpf.MapSpec `ebpf:"bests"`
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
 	Chunks        *ebpf.MapSpec `ebpf:"chunks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
@@ -116,6 +123,9 @@ type tcMapSpecs struct {
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.MapSpec `ebpf:"icmp_quotas"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
+	Localities    *ebpf.MapSpec `ebpf:"localities"`
+	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
+	LocalityWorks *ebpf.MapSpec `ebpf:"locality_works"`
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
@@ -126,7 +136,9 @@ type tcMapSpecs struct {
 	SettingsMap   *ebpf.MapSpec `ebpf:"settings_map"`
 	StatsMap      *ebpf.MapSpec `ebpf:"stats_map"`
 	SweepMap      *ebpf.MapSpec `ebpf:"sweep_map"`
+	TwosMap       *ebpf.MapSpec `ebpf:"twos_map"`
 	Units         *ebpf.MapSpec `ebpf:"units"`
+	Views         *ebpf.MapSpec `ebpf:"views"`
 	Works         *ebpf.MapSpec `ebpf:"works"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
@@ -167,6 +179,7 @@ func (o *tcObjects) Close() error {
 // It can be passed to loadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tcMaps struct {
 	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
+	Bests         *ebpf.Map `ebpf:"bests"`
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
 	Chunks        *ebpf.Map `ebpf:"chunks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
@@ -178,6 +191,9 @@ type tcMaps struct {
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.Map `ebpf:"icmp_quotas"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
+	Localities    *ebpf.Map `ebpf:"localities"`
+	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
+	LocalityWorks *ebpf.Map `ebpf:"locality_works"`
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
@@ -188,7 +204,9 @@ type tcMaps struct {
 	SettingsMap   *ebpf.Map `ebpf:"settings_map"`
 	StatsMap      *ebpf.Map `ebpf:"stats_map"`
 	SweepMap      *ebpf.Map `ebpf:"sweep_map"`
+	TwosMap       *ebpf.Map `ebpf:"twos_map"`
 	Units         *ebpf.Map `ebpf:"units"`
+	Views         *ebpf.Map `ebpf:"views"`
 	Works         *ebpf.Map `ebpf:"works"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
@@ -196,6 +214,7 @@ type tcMaps struct {
 func (m *tcMaps) Close() error {
 	return _TcClose(
 		m.AttachModes,
+		m.Bests,
 		m.BirthLocks,
 		m.Chunks,
 		m.Conns4,
@@ -207,6 +226,9 @@ func (m *tcMaps) Close() error {
 		m.Fragments,
 		m.IcmpQuotas,
 		m.LinkAddrs,
+		m.Localities,
+		m.LocalitySets,
+		m.LocalityWorks,
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,
@@ -217,7 +239,9 @@ func (m *tcMaps) Close() error {
 		m.SettingsMap,
 		m.StatsMap,
 		m.SweepMap,
+		m.TwosMap,
 		m.Units,
+		m.Views,
 		m.Works,
 		m.XdpPorts,
 	)

@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	xdpMapAttachModes   = "attach_modes"
+	xdpMapBests         = "bests"
 	xdpMapBirthLocks    = "birth_locks"
 	xdpMapChunks        = "chunks"
 	xdpMapConns4        = "conns4"
@@ -27,6 +28,9 @@ const (
 	xdpMapFilterMap     = "filter_map"
 	xdpMapFragments     = "fragments"
 	xdpMapLinkAddrs     = "link_addrs"
+	xdpMapLocalities    = "localities"
+	xdpMapLocalitySets  = "locality_sets"
+	xdpMapLocalityWorks = "locality_works"
 	xdpMapMarkPlaces    = "mark_places"
 	xdpMapMarkRules     = "mark_rules"
 	xdpMapMarkTrie      = "mark_trie"
@@ -37,7 +41,9 @@ const (
 	xdpMapSettingsMap   = "settings_map"
 	xdpMapStatsMap      = "stats_map"
 	xdpMapSweepMap      = "sweep_map"
+	xdpMapTwosMap       = "twos_map"
 	xdpMapUnits         = "units"
+	xdpMapViews         = "views"
 	xdpMapWorks         = "works"
 	xdpMapXdpPorts      = "xdp_ports"
 	xdpProgEvsXdp       = "evs_xdp"
@@ -102,6 +108,7 @@ type xdpProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type xdpMapSpecs struct {
 	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
+	Bests         *ebpf.MapSpec `ebpf:"bests"`
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
 	Chunks        *ebpf.MapSpec `ebpf:"chunks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
@@ -112,6 +119,9 @@ type xdpMapSpecs struct {
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
+	Localities    *ebpf.MapSpec `ebpf:"localities"`
+	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
+	LocalityWorks *ebpf.MapSpec `ebpf:"locality_works"`
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
@@ -122,7 +132,9 @@ type xdpMapSpecs struct {
 	SettingsMap   *ebpf.MapSpec `ebpf:"settings_map"`
 	StatsMap      *ebpf.MapSpec `ebpf:"stats_map"`
 	SweepMap      *ebpf.MapSpec `ebpf:"sweep_map"`
+	TwosMap       *ebpf.MapSpec `ebpf:"twos_map"`
 	Units         *ebpf.MapSpec `ebpf:"units"`
+	Views         *ebpf.MapSpec `ebpf:"views"`
 	Works         *ebpf.MapSpec `ebpf:"works"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
@@ -163,6 +175,7 @@ func (o *xdpObjects) Close() error {
 // It can be passed to loadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type xdpMaps struct {
 	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
+	Bests         *ebpf.Map `ebpf:"bests"`
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
 	Chunks        *ebpf.Map `ebpf:"chunks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
@@ -173,6 +186,9 @@ type xdpMaps struct {
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
+	Localities    *ebpf.Map `ebpf:"localities"`
+	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
+	LocalityWorks *ebpf.Map `ebpf:"locality_works"`
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
@@ -183,7 +199,9 @@ type xdpMaps struct {
 	SettingsMap   *ebpf.Map `ebpf:"settings_map"`
 	StatsMap      *ebpf.Map `ebpf:"stats_map"`
 	SweepMap      *ebpf.Map `ebpf:"sweep_map"`
+	TwosMap       *ebpf.Map `ebpf:"twos_map"`
 	Units         *ebpf.Map `ebpf:"units"`
+	Views         *ebpf.Map `ebpf:"views"`
 	Works         *ebpf.Map `ebpf:"works"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
@@ -191,6 +209,7 @@ type xdpMaps struct {
 func (m *xdpMaps) Close() error {
 	return _XdpClose(
 		m.AttachModes,
+		m.Bests,
 		m.BirthLocks,
 		m.Chunks,
 		m.Conns4,
@@ -201,6 +220,9 @@ func (m *xdpMaps) Close() error {
 		m.FilterMap,
 		m.Fragments,
 		m.LinkAddrs,
+		m.Localities,
+		m.LocalitySets,
+		m.LocalityWorks,
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,
@@ -211,7 +233,9 @@ func (m *xdpMaps) Close() error {
 		m.SettingsMap,
 		m.StatsMap,
 		m.SweepMap,
+		m.TwosMap,
 		m.Units,
+		m.Views,
 		m.Works,
 		m.XdpPorts,
 	)

@@ -104,7 +104,7 @@ func (t *Table) AddService(id ServiceID, v Version) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := t.Configure(slot, v, nil, 0); err != nil {
+	if err := t.Configure(slot, Content{Version: v}); err != nil {
 		return 0, errors.Join(err, t.unindex(id))
 	}
 	t.Publish(slot)
@@ -159,10 +159,18 @@ func (t *Table) welcome(s *Service, entries, was []Entry) {
 	}
 }
 
+// Content is what an edit gives a service: its configuration, its destinations,
+// the newest first, and what its scheduler needs of them.
+type Content struct {
+	Version Version
+	Entries []Entry
+	Places  []uint16 // the table of a scheduler that hashes
+	State   uint64   // the scheduler's memory
+}
+
 // Configure replaces configuration and destinations of a service by one store:
-// a packet sees the old or the new. schedState is the scheduler's memory
-// afterwards. If destinations went, Refilter is to follow.
-func (t *Table) Configure(slot int, v Version, entries []Entry, schedState uint64) error {
+// a packet sees the old or the new. If destinations went, Refilter is to follow.
+func (t *Table) Configure(slot int, c Content) error {
 	s := &t.services.elems[slot]
 	lives := s.State == svcLive
 	var was []Entry
@@ -172,17 +180,17 @@ func (t *Table) Configure(slot int, v Version, entries []Entry, schedState uint6
 	t.begin()
 	defer t.end()
 	t.now(func() {
-		for _, e := range entries {
+		for _, e := range c.Entries {
 			t.setAvailable(int(e.Dst), true)
 			t.prepared().dsts[e.Dst] = true
 		}
 	})
-	if err := t.commit(slot, v, entries, schedState, lives); err != nil {
+	if err := t.commit(slot, c, lives); err != nil {
 		return err
 	}
 	t.now(func() {
-		t.welcome(s, entries, was)
-		t.retire(s, without(was, entries))
+		t.welcome(s, c.Entries, was)
+		t.retire(s, without(was, c.Entries))
 	})
 	return nil
 }
@@ -197,25 +205,33 @@ func without(entries, kept []Entry) []Entry {
 }
 
 // commit writes a version to free units and stores the word that names it.
-func (t *Table) commit(slot int, v Version, entries []Entry, schedState uint64, replace bool) error {
-	n := len(entries) + 1
+func (t *Table) commit(slot int, c Content, replace bool) error {
+	count := len(c.Entries)
+	if want := placesOf(&c.Version, count); want != len(c.Places) {
+		return fmt.Errorf("%w: a table of %d places for a scheduler that has %d", errProgram, len(c.Places), want)
+	}
+	n := unitsOf(&c.Version, count)
 	first, err := t.allocUnits(n)
 	if err != nil {
 		return err
 	}
-	*as[Version](&t.units.elems[first]) = v
-	for i, e := range entries {
-		*as[Entry](&t.units.elems[first+1+i]) = e
+	units := t.units.elems[first : first+n]
+	*as[Version](&units[0]) = c.Version
+	for i, e := range c.Entries {
+		*as[Entry](&units[1+i]) = e
+	}
+	for i, place := range c.Places {
+		as[placeUnit](&units[1+count+i/placesPerUnit])[i%placesPerUnit] = place
 	}
 	t.prepared().mark(first, n, true)
 	s := &t.services.elems[slot]
-	old, word := s.Version, packVersion(t.nextSerial(), first, len(entries))
+	old, word := s.Version, packVersion(t.nextSerial(), first, count)
 	t.now(func() {
+		was, count := unpackVersion(old)
 		atomic.StoreUint64(&s.Version, word)
-		atomic.StoreUint64(&s.SchedState, schedState)
+		atomic.StoreUint64(&s.SchedState, c.State)
 		if replace {
-			was, count := unpackVersion(old)
-			t.prepared().mark(was, count+1, false)
+			t.prepared().mark(was, t.unitsAt(was, count), false)
 		}
 	})
 	return nil

@@ -51,6 +51,7 @@ const (
 	connsPart       = 64  // connections take at most this part of memory by default
 	dstsPart        = 256 // and destinations this
 	minDsts         = 1 << 13
+	minUnits        = 1 << 17 // 4 MiB: room for the tables of hundreds of services that hash
 	beaconName      = "beacon"
 	linksDir        = "links"
 	loopbackIfindex = 1
@@ -237,7 +238,7 @@ func loadSpecs(hz uint32, sizes Sizes) ([]*ebpf.CollectionSpec, error) {
 		dsts := uint32(sizes.dsts(memorySize(), cpus, int(ceiling), int(unitsPerDst)))
 		spec.Maps[controlMapDsts].MaxEntries = dsts
 		spec.Maps[controlMapEstimators].MaxEntries = dsts
-		spec.Maps[controlMapUnits].MaxEntries = dsts * unitsPerDst
+		spec.Maps[controlMapUnits].MaxEntries = max(minUnits, dsts*unitsPerDst)
 		spec.Maps[controlMapStatsMap].MaxEntries = dsts * uint32(cpus)
 		spec.Maps[controlMapConns4].MaxEntries = uint32(buckets4 + overflow4)
 		spec.Maps[controlMapConns6].MaxEntries = uint32(buckets6 + overflow6)

@@ -1,11 +1,14 @@
 package datapath
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/evs-project/evs/internal/sched"
 )
 
 // enum returns the names of an enum of the data path, by value, without prefix
@@ -79,6 +82,22 @@ func TestEverySchedulerOfTheDataPathIsFoundByItsName(t *testing.T) {
 		if id, ok := Schedulers[strings.ToLower(name)]; !ok || int(id) != i+1 {
 			t.Errorf("scheduler %d is %s: Go has %d, %v", i+1, name, id, ok)
 		}
+	}
+}
+
+func TestTablesOfSchedulersAreAsLongAsTheDataPathTakesThemFor(t *testing.T) {
+	one := []sched.Member{{Weight: 1, LastWeight: 1, Addr: netip.MustParseAddrPort("192.0.2.1:80")}}
+	for _, s := range sched.All {
+		want := 0
+		if s.Place != nil {
+			want = len(s.Place(false, one))
+		}
+		if got := places[Schedulers[s.Name]]; got != want {
+			t.Errorf("%s has a table of %d places, the data path's has %d", s.Name, want, got)
+		}
+	}
+	if sched.NoPlace != int(controlPlacesNO_PLACE) || placesPerUnit != int(controlPlacesPLACES_PER_UNIT) {
+		t.Errorf("no place is %d and %d; a unit holds %d places and %d", sched.NoPlace, controlPlacesNO_PLACE, placesPerUnit, controlPlacesPLACES_PER_UNIT)
 	}
 }
 

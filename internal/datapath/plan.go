@@ -10,6 +10,9 @@ import (
 // configuration.
 var ErrFull = errors.New("table full")
 
+// errProgram is a mistake of the caller, not of a person.
+var errProgram = errors.New("mistake in the program")
+
 // plan is what of the arrays is in use. It follows from the live services
 // alone, so that a killed writer leaves nothing that counts as used.
 type plan struct {
@@ -47,7 +50,7 @@ func (t *Table) prepared() *plan {
 		}
 		p.live[s.Key.Family]++
 		first, count := unpackVersion(s.Version)
-		p.mark(first, count+1, true)
+		p.mark(first, t.unitsAt(first, count), true)
 		for _, e := range t.entriesAt(first, count) {
 			p.dsts[e.Dst] = true
 		}
@@ -90,6 +93,32 @@ func (t *Table) entriesAt(first, count int) []Entry {
 	return out
 }
 
+// placesPerUnit is how many places of a scheduler's table a unit holds.
+const placesPerUnit = len(placeUnit{})
+
+// placeUnit is a unit of a scheduler's table.
+type placeUnit = [16]uint16
+
+// placesOf returns how many places the table of a version has: none without
+// destinations.
+func placesOf(v *Version, count int) int {
+	if count == 0 {
+		return 0
+	}
+	return places[v.Sched]
+}
+
+// unitsOf returns how many units a version takes: one for itself, one for each
+// destination, and those of its table.
+func unitsOf(v *Version, count int) int {
+	return 1 + count + (placesOf(v, count)+placesPerUnit-1)/placesPerUnit
+}
+
+// unitsAt is unitsOf for a version in force.
+func (t *Table) unitsAt(first, count int) int {
+	return unitsOf(as[Version](&t.units.elems[first]), count)
+}
+
 // allocUnits finds n free units in a row. The search goes on where the last
 // one ended, so that units just freed, which a packet may still read, are
 // taken last.
@@ -111,7 +140,7 @@ func (t *Table) allocUnits(n int) (int, error) {
 			return at - n + 1, nil
 		}
 	}
-	return 0, fmt.Errorf("%w: no room for %d more destinations; remove services or destinations that are not needed", ErrFull, n-1)
+	return 0, fmt.Errorf("%w: no room for a service of %d units; remove services or destinations that are not needed", ErrFull, n)
 }
 
 // allocDst finds a destination slot that nothing names, again the longest

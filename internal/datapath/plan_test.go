@@ -48,7 +48,7 @@ func occupied(t *testing.T, table *Table) map[int]int {
 			continue
 		}
 		first, count := unpackVersion(s.Version)
-		for i := first; i <= first+count; i++ {
+		for i := first; i < first+table.unitsAt(first, count); i++ {
 			if other, taken := owner[i]; taken {
 				t.Fatalf("unit %d is of services %d and %d", i, other, slot)
 			}
@@ -64,7 +64,7 @@ func occupied(t *testing.T, table *Table) map[int]int {
 func TestUnitsInUseAreNeverHandedOut(t *testing.T) {
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 5))
-		table := inMemory(12, 64, 8)
+		table := inMemory(12, 160, 8)
 		full := 0
 		for range 400 {
 			slot := random.IntN(len(table.services.elems))
@@ -74,7 +74,8 @@ func TestUnitsInUseAreNeverHandedOut(t *testing.T) {
 				entries[i] = Entry{Weight: uint32(slot + 1)}
 			}
 			live := s.State == svcLive
-			err := table.commit(slot, Version{Timeout: uint32(slot)}, entries, 0, live)
+			v := Version{Timeout: uint32(slot), Sched: uint8(random.IntN(2)) * Schedulers["sh"]}
+			err := table.commit(slot, Content{Version: v, Entries: entries, Places: make([]uint16, placesOf(&v, len(entries)))}, live)
 			if errors.Is(err, ErrFull) {
 				full++
 			} else if err != nil {
@@ -88,7 +89,7 @@ func TestUnitsInUseAreNeverHandedOut(t *testing.T) {
 			if random.IntN(4) == 0 && s.State == svcLive {
 				first, count := unpackVersion(s.Version)
 				s.State = svcFree
-				table.prepared().mark(first, count+1, false)
+				table.prepared().mark(first, table.unitsAt(first, count), false)
 				table.nextSerial()
 			}
 			checkContents(t, table, occupied(t, table))
@@ -123,7 +124,7 @@ func TestUnitsJustFreedAreTakenLast(t *testing.T) {
 	table := inMemory(1, 16, 1)
 	var seen []int
 	for range 20 {
-		if err := table.commit(0, Version{}, make([]Entry, 2), 0, table.services.elems[0].State == svcLive); err != nil {
+		if err := table.commit(0, Content{Entries: make([]Entry, 2)}, table.services.elems[0].State == svcLive); err != nil {
 			t.Fatal(err)
 		}
 		table.services.elems[0].State, table.services.elems[0].Born = svcLive, 1

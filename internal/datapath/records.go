@@ -44,14 +44,27 @@ const (
 // Schedulers are those the data path runs, by name. A Version with none of
 // them takes no connection.
 var Schedulers = map[string]uint8{
-	"rr":  uint8(controlSchedulerSCHED_RR),
-	"wrr": uint8(controlSchedulerSCHED_WRR),
-	"lc":  uint8(controlSchedulerSCHED_LC),
-	"wlc": uint8(controlSchedulerSCHED_WLC),
-	"sed": uint8(controlSchedulerSCHED_SED),
-	"nq":  uint8(controlSchedulerSCHED_NQ),
-	"fo":  uint8(controlSchedulerSCHED_FO),
-	"ovf": uint8(controlSchedulerSCHED_OVF),
+	"rr":    uint8(controlSchedulerSCHED_RR),
+	"wrr":   uint8(controlSchedulerSCHED_WRR),
+	"lc":    uint8(controlSchedulerSCHED_LC),
+	"wlc":   uint8(controlSchedulerSCHED_WLC),
+	"sed":   uint8(controlSchedulerSCHED_SED),
+	"nq":    uint8(controlSchedulerSCHED_NQ),
+	"fo":    uint8(controlSchedulerSCHED_FO),
+	"ovf":   uint8(controlSchedulerSCHED_OVF),
+	"dh":    uint8(controlSchedulerSCHED_DH),
+	"sh":    uint8(controlSchedulerSCHED_SH),
+	"mh":    uint8(controlSchedulerSCHED_MH),
+	"twos":  uint8(controlSchedulerSCHED_TWOS),
+	"lblc":  uint8(controlSchedulerSCHED_LBLC),
+	"lblcr": uint8(controlSchedulerSCHED_LBLCR),
+}
+
+// places are how many places the tables of those that hash have.
+var places = map[uint8]int{
+	Schedulers["dh"]: int(controlPlacesDH_PLACES),
+	Schedulers["sh"]: int(controlPlacesSH_PLACES),
+	Schedulers["mh"]: int(controlPlacesMH_PLACES),
 }
 
 // DstLocal marks a Dst whose address is the director's own.

@@ -130,7 +130,7 @@ func (t *Table) bury(slot int) error {
 	}
 	atomic.StoreUint32(&s.State, svcFree)
 	p.live[s.Key.Family]--
-	p.mark(first, count+1, false)
+	p.mark(first, t.unitsAt(first, count), false)
 	t.nextSerial()
 	return t.unindex(s.Key)
 }

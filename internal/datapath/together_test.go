@@ -49,7 +49,7 @@ func reshape(t *testing.T, table *Table, slot int, hosts []byte, tunnelPort uint
 		}
 		entries = append(entries, Entry{Dst: uint32(dst), Weight: uint32(host)})
 	}
-	if err := table.Configure(slot, Version{Timeout: uint32(len(hosts))}, entries, 0); err != nil {
+	if err := table.Configure(slot, Content{Version: Version{Timeout: uint32(len(hosts))}, Entries: entries}); err != nil {
 		t.Fatal(err)
 	}
 }

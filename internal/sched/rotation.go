@@ -1,5 +1,7 @@
 package sched
 
+import "net/netip"
+
 // Member is one destination of a service as schedulers see it, in the order
 // they walk: the newest first.
 type Member struct {
@@ -7,6 +9,10 @@ type Member struct {
 	ID uint32
 	// Weight is the share of new connections; 0 takes none.
 	Weight uint32
+	// LastWeight is the weight, or if that is 0, what it was before.
+	LastWeight uint32
+	// Addr is where it is.
+	Addr netip.AddrPort
 }
 
 // Rotation is what the data path's round robins need beside the members.

@@ -233,20 +233,21 @@ func TestWeightedRoundRobinGivesEachItsShare(t *testing.T) {
 
 func TestATurnStaysWhereItWasWhenOthersComeAndGo(t *testing.T) {
 	at := func(position uint32) uint64 { return packMemory(position, 0) }
-	abc := []Member{{1, 1}, {2, 1}, {3, 1}}
+	weigh := func(id uint32) Member { return Member{ID: id, Weight: 1} }
+	abc := []Member{weigh(1), weigh(2), weigh(3)}
 	for name, c := range map[string]struct {
 		memory uint64
 		fresh  bool
 		now    []Member
 		want   uint64
 	}{
-		"one is added before it":              {at(2), false, []Member{{9, 1}, {1, 1}, {2, 1}, {3, 1}}, at(3)},
-		"one is removed before it":            {at(2), false, []Member{{2, 1}, {3, 1}}, at(1)},
-		"one is removed behind it":            {at(2), false, []Member{{1, 1}, {2, 1}}, at(2)},
-		"it is removed itself":                {at(2), false, []Member{{1, 1}, {3, 1}}, at(1)},
-		"it is removed and was the first":     {at(1), false, []Member{{2, 1}, {3, 1}}, at(0)},
+		"one is added before it":              {at(2), false, []Member{weigh(9), weigh(1), weigh(2), weigh(3)}, at(3)},
+		"one is removed before it":            {at(2), false, []Member{weigh(2), weigh(3)}, at(1)},
+		"one is removed behind it":            {at(2), false, []Member{weigh(1), weigh(2)}, at(2)},
+		"it is removed itself":                {at(2), false, []Member{weigh(1), weigh(3)}, at(1)},
+		"it is removed and was the first":     {at(1), false, []Member{weigh(2), weigh(3)}, at(0)},
 		"all are removed":                     {at(3), false, nil, at(0)},
-		"nobody had a turn yet":               {at(0), false, []Member{{9, 1}, {1, 1}}, at(0)},
+		"nobody had a turn yet":               {at(0), false, []Member{weigh(9), weigh(1)}, at(0)},
 		"the scheduler is new to the service": {at(2), true, abc, at(0)},
 		"the memory is another scheduler's":   {packMemory(77, 3), false, abc, at(0)},
 	} {

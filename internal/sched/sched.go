@@ -15,6 +15,8 @@ type Scheduler struct {
 	// Rotate prepares the scheduler for the data path, nil where it needs
 	// no preparation.
 	Rotate Rotate
+	// Place makes the table of a scheduler that hashes, nil for others.
+	Place Placement
 }
 
 // Default is the scheduler of a service that names none.
@@ -33,15 +35,15 @@ var All = []Scheduler{
 	{Name: "wrr", About: "in turn, as often as the weight says", Rotate: rotateWRR},
 	{Name: "lc", About: "the fewest connections"},
 	{Name: "wlc", About: "the fewest connections for the weight"},
-	{Name: "lblc", About: "the server last used for the destination address, unless overloaded"},
-	{Name: "lblcr", About: "as lblc, with a set of servers for each destination address"},
-	{Name: "dh", About: "a hash of the destination address"},
-	{Name: "sh", About: "a hash of the client address", Flags: []string{"sh-fallback", "sh-port"}},
+	{Name: "lblc", About: "the server last used for the destination address, unless overloaded", Rotate: keepMemory},
+	{Name: "lblcr", About: "as lblc, with a set of servers for each destination address", Rotate: keepMemory},
+	{Name: "dh", About: "a hash of the destination address", Place: placeDH},
+	{Name: "sh", About: "a hash of the client address", Flags: []string{"sh-fallback", "sh-port"}, Place: placeSH},
 	{Name: "sed", About: "the shortest expected delay"},
 	{Name: "nq", About: "an idle server if there is one, else as sed"},
 	{Name: "fo", About: "the available server of the highest weight"},
 	{Name: "ovf", About: "the highest weight, until it has as many connections as its weight"},
-	{Name: "mh", About: "a Maglev hash of the client address", Flags: []string{"mh-fallback", "mh-port"}},
+	{Name: "mh", About: "a Maglev hash of the client address", Flags: []string{"mh-fallback", "mh-port"}, Place: placeMH},
 	{Name: "twos", About: "the less loaded of two servers chosen at random"},
 }
 

@@ -150,7 +150,11 @@ func (r *replay) fromClient(frame []byte, recorded conformance.Packet) error {
 	if err != nil {
 		return err
 	}
-	got := fmt.Sprintf("icmp %d/%d", seen.Src.Port()>>8, seen.Src.Port()&255)
+	name := "icmp"
+	if seen.Src.Addr().Is6() {
+		name = "icmp6"
+	}
+	got := fmt.Sprintf("%s %d/%d", name, seen.Src.Port()>>8, seen.Src.Port()&255)
 	if seen.IsTCP() {
 		got = fmt.Sprintf("tcp %s from %s", seen.Flags, seen.Src)
 	}
