@@ -118,7 +118,9 @@ union unit {
 
 enum dst_flags {
 	DST_AVAILABLE = 1,
-	DST_LOCAL = 2, /* an address of the director itself */
+	DST_LOCAL = 2,	   /* an address of the director itself */
+	DST_QUIESCENT = 4, /* of weight 0 */
+	DST_LIMITED = 8,   /* has a threshold of connections */
 };
 
 /*
@@ -239,9 +241,11 @@ struct sweep {
 enum reason {
 	REASON_NEW_CONNECTION,
 	REASON_REOPENED,	    /* its client opened it anew: the old one ended */
+	REASON_EXPIRED,		    /* its destination is gone or quiescent: it ended */
 	REASON_SLOW_PATH,	    /* XDP left it to tc: next hop to be resolved */
 	REASON_TABLE_FULL,	    /* no slot for a new connection */
 	REASON_NO_DESTINATION,	    /* service without a destination to take it */
+	REASON_NO_CONNECTION,	    /* a server's packet, and nat_icmp_send refuses it */
 	REASON_DESTINATION_GONE,    /* connection to a removed destination */
 	REASON_NOT_A_START,	    /* no connection, and not a packet that makes one */
 	REASON_METHOD_UNSUPPORTED,  /* forwarding method not in this data path */
@@ -253,6 +257,8 @@ enum reason {
 	REASON_MALFORMED,	    /* not as long as it says */
 	REASON_FRAGMENT,	    /* came before the first of its packet: left to the kernel */
 	REASON_REWRITE_FAILED,
+	REASON_NEW_TEMPLATE,	    /* of persistence */
+	REASON_ONE_PACKET,	    /* scheduled by itself, no connection made */
 	REASON_UNCUT,		    /* several in one, for a tunnel with a checksum, and not cut */
 	REASON_COUNT,
 };

@@ -18,8 +18,11 @@ enum conn_flags {
 	CONN_LIVE = 2,
 	CONN_INACTIVE = 4,   /* counted in dst.inactive, not in dst.active */
 	CONN_OVERFLOW = 8,   /* sits in the overflow region */
-	CONN_TEMPLATE = 16,  /* persistence */
+	CONN_SAME_PORT = 16, /* keeps the packet's port, whatever that of the dst */
 	CONN_METHOD = 32,    /* times the enum method, two bits */
+	CONN_ASSURED = 128,  /* has been answered: so its template knows */
+	/* a template that leads nowhere any more */
+	CONN_RETIRED = CONN_BUSY | CONN_LIVE,
 };
 
 enum conn_state {
@@ -50,7 +53,22 @@ enum conn_state {
 	STATE_SCTP_CLOSED,
 	STATE_COUNT,
 };
+#define NEXTHOP_HOME 0xffff /* of replies to the director itself, no index */
+
 #define STATE_MASK 31 /* tables by state have this many rows and one */
+
+/* A slot with this bit in proto, which none of TCP, UDP and SCTP has, is a persistence
+ * template. */
+#define TEMPLATE 0x40
+
+/* Its state, bits of an enum of its own. */
+enum template_state {
+	TEMPLATE_ASSURED = 1, /* a server has answered one of its connections */
+	TEMPLATE_DUE = 2,     /* has run out, and waits for those it holds */
+};
+
+/* How long a template that has run out stays for those it holds. */
+enum template_time { HELD_SECONDS = 60 };
 
 /*
  * A connection, 32 bytes, two to a cache line: all of one over IPv4, the head of
@@ -70,9 +88,12 @@ struct conn {
 	__u32 vaddr;
 	__u32 dst;
 	__u8 proto;
-	__u8 pad;
-	__u16 nexthop;	     /* of replies: index + 1, 0 unknown */
-	__u32 nexthop_stamp; /* jiffies of the last look-up */
+	/* the bits of the client's address that its template goes by, and one;
+	 * 0: it holds none. Of a template: the high bits of the next */
+	__u8 control;
+	/* of replies: index + 1, 0 unknown, or NEXTHOP_HOME; of a template: seconds */
+	__u16 nexthop;
+	__u32 nexthop_stamp; /* jiffies of the last look-up; of a template: whom it holds */
 };
 
 /* The addresses of a connection over IPv6. */
@@ -91,5 +112,19 @@ struct bucket6 {
 	struct conn_ends ends[SLOTS_PER_BUCKET];
 };
 
+/*
+ * What of a destination's configuration is asked for where only its slot is known:
+ * at the death of connections, and by templates. Written by user space with each
+ * version, but for the last, which says that an upper threshold was reached.
+ */
+struct dst_conf {
+	__u32 upper, lower;
+	__u32 pad;
+	__u8 method; /* enum method */
+	__u8 pad2[2];
+	__u8 overloaded;
+};
+
 _Static_assert(sizeof(struct conn) == 32, "conn");
+_Static_assert(sizeof(struct dst_conf) == 16, "dst_conf");
 _Static_assert(sizeof(struct bucket6) == 2 * sizeof(struct bucket4), "bucket6");

@@ -23,6 +23,8 @@
 #define AF_INET6 10
 #endif
 
+#define LOOPBACK 1 /* the index of lo in every network namespace */
+
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
 #define CAS(p, old, new) __sync_val_compare_and_swap(p, old, new)

@@ -29,16 +29,19 @@ static __always_inline int bucket_claim(struct bucket6 *b, union life *life)
 struct birth {
 	struct flow flow;
 	__u64 hash;
-	const struct pkt *pkt; /* its first */
 	union life life;       /* state, flags, expires */
 	__u32 dst;
 	__u32 now;
+	/* see struct conn */
+	__u8 control;
+	__u16 nexthop;
+	__u32 nexthop_stamp;
 };
 
 /* Fills a claimed slot and brings it to life. */
 static __always_inline void slot_publish(struct bucket6 *b, int i, union life claimed,
-					 const struct birth *birth, union life born,
-					 const __u8 family)
+					 const struct birth *birth, const struct pkt *p,
+					 union life born, const __u8 family)
 {
 	struct conn *c = &b->slot[i];
 
@@ -46,11 +49,12 @@ static __always_inline void slot_publish(struct bucket6 *b, int i, union life cl
 	c->vaddr = birth->flow.vaddr;
 	c->dst = birth->dst;
 	c->proto = birth->flow.proto;
-	c->nexthop = 0;
-	c->nexthop_stamp = 0;
+	c->control = birth->control;
+	c->nexthop = birth->nexthop;
+	c->nexthop_stamp = birth->nexthop_stamp;
 	if (family == FAMILY_V6) {
-		b->ends[i].caddr = birth->pkt->saddr;
-		b->ends[i].vaddr = birth->pkt->daddr;
+		b->ends[i].caddr = p->saddr;
+		b->ends[i].vaddr = p->daddr;
 	}
 	born.gen = claimed.gen;
 	CAS(conn_life(c), claimed.word, born.word);
@@ -60,6 +64,7 @@ enum birth_result { BIRTH_FULL, BIRTH_NEW, BIRTH_EXISTS };
 
 struct overflow_claim {
 	const struct birth *birth;
+	const struct pkt *pkt;
 	union life born;
 	__u32 group;
 	bool done;
@@ -77,7 +82,7 @@ static __always_inline long overflow_claim_step(__u32 i, struct overflow_claim *
 	slot = bucket_claim(b, &claimed);
 	if (slot < 0)
 		return 0;
-	slot_publish(b, any_slot(slot), claimed, c->birth, c->born, family);
+	slot_publish(b, any_slot(slot), claimed, c->birth, c->pkt, c->born, family);
 	c->done = true;
 	return 1;
 }
@@ -92,10 +97,11 @@ static long overflow_claim6(__u32 i, struct overflow_claim *c)
 	return overflow_claim_step(i, c, FAMILY_V6);
 }
 
-static __always_inline int overflow_birth(const struct birth *b, const __u8 family)
+static __always_inline int overflow_birth(const struct birth *b, const struct pkt *p,
+					  const __u8 family)
 {
 	struct overflow_claim claim = {
-		.birth = b, .born = b->life, .group = overflow_group(b->hash, family),
+		.birth = b, .pkt = p, .born = b->life, .group = overflow_group(b->hash, family),
 	};
 	__u32 group = claim.group;
 	__u32 *hint = bpf_map_lookup_elem(&overflow_hints, &group);
@@ -113,15 +119,17 @@ static __always_inline int overflow_birth(const struct birth *b, const __u8 fami
 }
 
 static __always_inline bool bucket_twin(struct bucket6 *b, const struct birth *birth,
-					const __u8 family)
+					const struct pkt *p, const __u8 family)
 {
 	bool twin = false;
 
 #pragma unroll
 	for (int i = 0; i < SLOTS_PER_BUCKET; i++)
-		if (!twin && slot_holds(b, i, &birth->flow, birth->pkt, family) &&
-		    life_valid(life_read(&b->slot[i]), birth->now))
-			twin = true;
+		if (!twin && slot_holds(b, i, &birth->flow, p, family)) {
+			union life l = life_read(&b->slot[i]);
+
+			twin = life_valid(l, birth->now) || template_stays(&b->slot[i], l);
+		}
 	return twin;
 }
 
@@ -143,7 +151,8 @@ static __always_inline int bucket_load(struct bucket6 *b)
  * before the second would leave twice as many connections without a place in
  * either. */
 static __always_inline bool buckets_claim(struct bucket6 *b1, struct bucket6 *b2,
-					  const struct birth *birth, const __u8 family)
+					  const struct birth *birth, const struct pkt *p,
+					  const __u8 family)
 {
 	bool swap = bucket_load(b2) < bucket_load(b1);
 	struct bucket6 *b = swap ? b2 : b1;
@@ -156,43 +165,41 @@ static __always_inline bool buckets_claim(struct bucket6 *b1, struct bucket6 *b2
 	}
 	if (i < 0)
 		return false;
-	slot_publish(b, i % SLOTS_PER_BUCKET, claimed, birth, birth->life, family);
+	slot_publish(b, i % SLOTS_PER_BUCKET, claimed, birth, p, birth->life, family);
 	return true;
 }
 
-static __always_inline int birth(const struct birth *b, const __u8 family)
+static __always_inline int birth(const struct birth *b, const struct pkt *p, const __u8 family)
 {
 	struct bucket6 *b1, *b2;
 	struct birth_lock *lock;
-	__u32 lock_index;
 	bool twin, born = false;
 
 	b1 = bucket_get(bucket_first(b->hash, family), family);
 	b2 = bucket_get(bucket_second(b->hash, family), family);
-	lock_index = (b->hash >> 16) & (BIRTH_LOCKS - 1);
-	lock = bpf_map_lookup_elem(&birth_locks, &lock_index);
+	lock = birth_lock_get(b->hash);
 	if (!b1 || !b2 || !lock)
 		return BIRTH_FULL;
 
 	bpf_spin_lock(&lock->lock);
-	twin = bucket_twin(b1, b, family) || bucket_twin(b2, b, family);
+	twin = bucket_twin(b1, b, p, family) || bucket_twin(b2, b, p, family);
 	if (!twin)
-		born = buckets_claim(b1, b2, b, family);
+		born = buckets_claim(b1, b2, b, p, family);
 	bpf_spin_unlock(&lock->lock);
 
 	if (twin)
 		return BIRTH_EXISTS;
-	return born ? BIRTH_NEW : overflow_birth(b, family);
+	return born ? BIRTH_NEW : overflow_birth(b, p, family);
 }
 
-/* Makes the connection, unless another CPU just has. Functions of their own for
+/* Makes the connection of a first packet, unless another CPU just has. Functions of their own for
  * the verifier's sake, as conn_seek. */
-static __noinline int conn_birth4(const struct birth *b)
+__noinline int conn_birth4(const struct birth *b, const struct pkt *p)
 {
-	return birth(b, FAMILY_V4);
+	return b && p ? birth(b, p, FAMILY_V4) : BIRTH_FULL;
 }
 
-static __noinline int conn_birth6(const struct birth *b)
+__noinline int conn_birth6(const struct birth *b, const struct pkt *p)
 {
-	return birth(b, FAMILY_V6);
+	return b && p ? birth(b, p, FAMILY_V6) : BIRTH_FULL;
 }

@@ -29,7 +29,7 @@
  */
 #pragma once
 
-#include "base.h"
+#include "limits.h"
 
 union life {
 	struct {
@@ -122,14 +122,23 @@ static __always_inline __u32 overflow_group(__u64 hash, const __u8 family)
 	return bucket_first(hash, family) & (OVERFLOW_HINTS - 1);
 }
 
-static __always_inline bool life_valid(union life l, __u32 now)
+/* The lock under which connections of a client are born. */
+static __always_inline struct birth_lock *birth_lock_get(__u64 hash)
 {
-	return (l.flags & CONN_LIVE) && (__s32)(now - l.expires) < 0;
+	__u32 index = (hash >> 16) & (BIRTH_LOCKS - 1);
+
+	return bpf_map_lookup_elem(&birth_locks, &index);
 }
 
-static __always_inline struct dst *dst_get(__u32 index)
+static __always_inline bool life_valid(union life l, __u32 now)
 {
-	return bpf_map_lookup_elem(&dsts, &index);
+	return (l.flags & CONN_RETIRED) == CONN_LIVE && (__s32)(now - l.expires) < 0;
+}
+
+/* Lives, but only until somebody ends it. */
+static __always_inline bool life_over(union life l, __u32 now)
+{
+	return (l.flags & CONN_LIVE) && (__s32)(now - l.expires) >= 0;
 }
 
 /* A bucket of the family's table. Only the slots are there for both: the ends are
@@ -154,20 +163,33 @@ static __always_inline void dst_count(struct dst *d, __u8 flags, int by)
 		__sync_fetch_and_add(&d->active, by);
 }
 
-/* Ends a connection whose life was l. False if another CPU was first. */
-static __always_inline bool conn_end(struct conn *c, struct dst *d, union life l,
-				     __u32 group)
+/* Takes a connection or template that has ended out of all counts. */
+static __always_inline void conn_uncount(struct dst *d, __u32 dst, __u8 proto, union life l,
+					 __u32 group)
 {
-	union life dead = {.gen = l.gen};
 	__u32 *hint;
 
-	if (CAS(conn_life(c), l.word, dead.word) != l.word)
-		return false;
-	dst_count(d, l.flags, -1);
+	if (proto & TEMPLATE)
+		__sync_fetch_and_add(&d->persistent, -1);
+	else
+		dst_count(d, l.flags, -1);
+	dst_left(dst, d);
 	if (l.flags & CONN_OVERFLOW) {
 		hint = bpf_map_lookup_elem(&overflow_hints, &group);
 		if (hint)
 			__sync_fetch_and_add(hint, -1);
 	}
+}
+
+/* Ends a connection whose life was l. False if another CPU was first. */
+static __always_inline bool conn_end(struct conn *c, struct dst *d, union life l,
+				     __u32 group)
+{
+	union life dead = {.gen = l.gen};
+	__u32 dst = c->dst;
+
+	if (CAS(conn_life(c), l.word, dead.word) != l.word)
+		return false;
+	conn_uncount(d, dst, 0, l, group);
 	return true;
 }

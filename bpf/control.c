@@ -13,6 +13,8 @@ const volatile struct {
 	enum method method;
 	enum conn_state conn_state;
 	enum conn_flags conn_flags;
+	enum template_state template_state;
+	enum template_time template_time;
 	enum svc_state svc_state;
 	enum svc_flags svc_flags;
 	enum dst_flags dst_flags;

@@ -54,6 +54,11 @@ static __always_inline long ctx_load(CTX *ctx, __u32 offset, void *to, __u32 siz
 	return bpf_skb_load_bytes(ctx, offset, to, size);
 }
 
+static __always_inline long ctx_store(CTX *ctx, __u32 offset, const void *from, __u32 size)
+{
+	return bpf_skb_store_bytes(ctx, offset, from, size, 0);
+}
+
 static __always_inline __u32 ctx_mark(CTX *ctx)
 {
 	return ctx->mark;

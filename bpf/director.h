@@ -10,6 +10,37 @@
 #include "look.h"
 #include "read.h"
 
+/*
+ * Whether a packet of no connection comes from the port of a masqueraded server, so
+ * that the server is to be told (nat_icmp_send). One that ends a connection says so
+ * itself; one to the director is the answer to a question of its own, as of a health
+ * check, and passes: so it is asked whether the packet is to go on.
+ */
+static __always_inline bool packet_is_stray(CTX *ctx, struct work *w, const struct settings *set,
+					    const __u8 family)
+{
+	const struct pkt *p = &w->pkt;
+	struct svc_key key = {.port = p->sport, .family = family, .proto = p->proto};
+
+	if (!set->sysctl[SYSCTL_NAT_ICMP_SEND] || p->quote || p->bare || p->ttl <= 1 ||
+	    (p->proto == IPPROTO_TCP && p->flags & TCP_RST) ||
+	    (p->proto == IPPROTO_SCTP && p->flags == SCTP_ABORT))
+		return false;
+	if (family == FAMILY_V6)
+		key.addr = p->saddr;
+	else
+		key.addr.w[0] = p->saddr.w[0];
+	if (!bpf_map_lookup_elem(&masq_ports, &key)) {
+		key.proto = 0; /* of a firewall-mark service */
+		if (!bpf_map_lookup_elem(&masq_ports, &key))
+			return false;
+	}
+	w->route.family = family;
+	w->route.src = p->saddr;
+	w->route.dst = p->daddr;
+	return !route_ask(ctx);
+}
+
 static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 					 const __u8 family)
 {
@@ -30,19 +61,25 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	rc = ports_read(ctx, p);
 	if (rc)
 		return rc;
-	rc = conn_look(p, interest, now, &ref, &reply, family);
+	rc = conn_look(p, interest, now, set, &ref, &reply, family);
+	if (rc == LEAVE && interest & FILTER_RIP && packet_is_stray(ctx, w, set, family))
+		return -REASON_NO_CONNECTION;
 	if (rc)
 		return rc;
+	/* of what the host sends, only a server's answers are replies */
+	if (p->home && reply && !(ref.dst->flags & DST_LOCAL))
+		return LEAVE;
 	return conn_forward(ctx, w, &ref, reply, now, verdict, family);
 }
 
-static __always_inline int director(CTX *ctx, const __u8 family)
+static __always_inline int director(CTX *ctx, const __u8 family, const bool home)
 {
 	struct work *w = work_get();
 	int verdict = CTX_PASS, rc;
 
 	if (!w)
 		return CTX_PASS;
+	w->pkt.home = home;
 	rc = packet_direct(ctx, w, &verdict, family);
 	if (rc == REASON_SLOW_PATH)
 		count(REASON_SLOW_PATH);
@@ -52,12 +89,12 @@ static __always_inline int director(CTX *ctx, const __u8 family)
 /* Each family has a stack of its own. */
 static __noinline int director4(CTX *ctx)
 {
-	return director(ctx, FAMILY_V4);
+	return director(ctx, FAMILY_V4, false);
 }
 
 static __noinline int director6(CTX *ctx)
 {
-	return director(ctx, FAMILY_V6);
+	return director(ctx, FAMILY_V6, false);
 }
 
 static __always_inline int packet_enter(CTX *ctx)

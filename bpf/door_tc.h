@@ -31,14 +31,38 @@ static __always_inline int ctx_send(CTX *ctx, const struct hop *hop, const struc
 	return neighbour_send(hop->ifindex, r);
 }
 
+/* The traffic control index, which little else uses, of a packet of the host that
+ * has been looked at, as it leaves by another interface than it began to. */
+#define SIGNATURE 0xe5e5
+
+static __always_inline void ctx_sign(CTX *ctx)
+{
+	ctx->tc_index = SIGNATURE;
+}
+
+static __always_inline bool ctx_is_signed(CTX *ctx)
+{
+	return ctx->tc_index == SIGNATURE;
+}
+
+/* Hands the packet to the host by its loopback, with a route of the host's own: by
+ * another interface, a source that is its own address would have it dropped. */
+static __always_inline int ctx_deliver(CTX *ctx)
+{
+	return bpf_redirect_neigh(LOOPBACK, NULL, 0, 0);
+}
+
 /* Whether the sender of a packet is to be told why it is dropped. */
 static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reason)
 {
 	/* not about an error, nor a later fragment */
 	if (!icmp_errors[reason & REASON_MASK].type || p->quote || p->bare)
 		return false;
-	/* like the kernel, which takes a hop off before it looks at the size */
-	if (reason == REASON_TOO_BIG && (!p->whole || !ttl_decrement(ctx, p->family)))
+	if (reason == REASON_TOO_BIG && !p->whole)
+		return false;
+	/* like the kernel, which takes a hop off before it looks */
+	if ((reason == REASON_TOO_BIG || reason == REASON_NO_CONNECTION) &&
+	    !ttl_decrement(ctx, p->family))
 		return false;
 	return icmp_allowed();
 }
@@ -53,6 +77,8 @@ static __noinline int ctx_refuse(CTX *ctx, struct work *w, int reason)
 	count(reason);
 	if (!refusal_told(ctx, p, reason))
 		return CTX_DROP;
+	if (p->home)
+		return icmp_make(ctx, p, reason) ? ctx_deliver(ctx) : CTX_DROP;
 	w->route.family = p->family;
 	w->route.src = p->daddr;
 	w->route.dst = p->saddr;

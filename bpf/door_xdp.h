@@ -21,11 +21,23 @@ static __always_inline int ctx_send(CTX *ctx, const struct hop *hop, const struc
 	return bpf_redirect(hop->ifindex, 0);
 }
 
+/* What the host sends does not come by here. */
+static __always_inline void ctx_sign(CTX *ctx)
+{
+}
+
+/* The host gets from tc what is for it. */
+static __always_inline int ctx_deliver(CTX *ctx)
+{
+	return CTX_PASS;
+}
+
 /* Drops the packet; but who is owed an error gets it from tc. */
 static __always_inline int ctx_refuse(CTX *ctx, struct work *w, int reason)
 {
 	switch (reason) {
 	case REASON_NO_DESTINATION:
+	case REASON_NO_CONNECTION:
 	case REASON_NO_ROUTE:
 	case REASON_TOO_BIG:
 	case REASON_TTL_EXCEEDED:

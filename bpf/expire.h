@@ -8,8 +8,8 @@
  */
 #pragma once
 
-#include "conn.h"
 #include "locality.h"
+#include "tell.h"
 
 #define CLOCK_MONOTONIC 1
 #define TICK_NS 4000000ULL	  /* while there are connections */
@@ -38,31 +38,65 @@ static __always_inline struct sweep *sweep_get(void)
 struct sweep_walk {
 	__u32 bucket;
 	__u32 now;
+	__u32 how; /* enum sweep_how */
 	__u64 expired;
 };
 
-/* The group of a connection in the overflow region is that of its client. */
-static __always_inline __u32 conn_group(struct conn *c, const __u8 family)
-{
-	struct flow f = {.key = *conn_key(c), .proto = c->proto};
+/* What the sweep looks at beside connections that have run out. */
+enum sweep_how {
+	SWEEP_TEMPLATES = 1,
+	SWEEP_NODEST = 2, /* what has no destination any more */
+};
 
-	return overflow_group(client_hash(&f), family);
+static __always_inline __u32 sweep_nodest(void)
+{
+	struct settings *set = settings_get();
+
+	return set && set->sysctl[SYSCTL_EXPIRE_NODEST_CONN] ? SWEEP_NODEST : 0;
 }
 
-static __always_inline void slot_sweep(struct conn *c, struct sweep_walk *w, const __u8 family)
+/* Ends what is in a slot if its time has come, or it has no destination. */
+static __always_inline bool slot_end(__u32 bucket, __u32 slot, __u32 now, __u32 how,
+				     const __u8 family)
 {
-	union life l = life_read(c);
-	__u32 group;
+	struct bucket6 *b = bucket_get(bucket, family);
+	__u32 place = slot % SLOTS_PER_BUCKET, group;
+	struct remains remains;
+	struct flow f = {};
+	struct conn *c;
+	union life l;
 	struct dst *d;
+	__u64 hash;
 
-	if (!(l.flags & CONN_LIVE) || life_valid(l, w->now))
-		return;
+	/* behind the table are packets that were scheduled by themselves */
+	if (!b || bucket >= bucket_count(family) + overflow_count(family))
+		return false;
+	c = &b->slot[place];
+	l = life_read(c);
 	d = dst_get(c->dst);
-	if (!d)
-		return;
-	group = l.flags & CONN_OVERFLOW ? conn_group(c, family) : 0;
-	if (conn_end(c, d, l, group))
-		w->expired++;
+	if (!d || !(l.flags & CONN_LIVE) ||
+	    (!life_over(l, now) && (!(how & SWEEP_NODEST) || d->flags & DST_AVAILABLE)))
+		return false;
+	/* the group in the overflow region is that of the client */
+	f.key = *conn_key(c);
+	f.proto = c->proto;
+	hash = client_hash(&f);
+	group = overflow_group(hash, family);
+	if (c->proto & TEMPLATE)
+		return how & SWEEP_TEMPLATES && template_expire(c, d, l, now, hash, group);
+	return conn_finish(c, family == FAMILY_V6 ? &b->ends[place] : NULL, d, l, group, &remains,
+			   family);
+}
+
+/* For the verifier's sake, as conn_seek. */
+__noinline int slot_end4(__u32 bucket, __u32 slot, __u32 now, __u32 how)
+{
+	return slot_end(bucket, slot, now, how, FAMILY_V4);
+}
+
+__noinline int slot_end6(__u32 bucket, __u32 slot, __u32 now, __u32 how)
+{
+	return slot_end(bucket, slot, now, how, FAMILY_V6);
 }
 
 static __always_inline long bucket_sweep(struct sweep_walk *w, const __u8 family)
@@ -73,10 +107,13 @@ static __always_inline long bucket_sweep(struct sweep_walk *w, const __u8 family
 		w->bucket = 0;
 		return 0;
 	}
-	w->bucket++;
 #pragma unroll
 	for (int s = 0; s < SLOTS_PER_BUCKET; s++)
-		slot_sweep(&b->slot[s], w, family);
+		if (life_over(life_read(&b->slot[s]), w->now) || w->how & SWEEP_NODEST)
+			w->expired += family == FAMILY_V6
+					      ? slot_end6(w->bucket, s, w->now, w->how)
+					      : slot_end4(w->bucket, s, w->now, w->how);
+	w->bucket++;
 	return 0;
 }
 
@@ -93,7 +130,9 @@ static long sweep_step6(__u32 i, struct sweep_walk *w)
 /* Sweeps a tick's share of the buckets of both families. */
 static __always_inline void conns_tick(struct sweep *s, __u32 now)
 {
-	struct sweep_walk w = {.now = now, .bucket = s->bucket};
+	struct sweep_walk w = {
+		.now = now, .bucket = s->bucket, .how = SWEEP_TEMPLATES | sweep_nodest(),
+	};
 
 	bpf_loop((conf_buckets4 + conf_overflow4) / TICKS_PER_PASS + 1, sweep_step4, &w, 0);
 	if (w.bucket < s->bucket)
@@ -181,7 +220,7 @@ static __always_inline void rates_tick(struct sweep *s, __u32 now, __u32 tick_ji
 	s->dst = w.dst;
 }
 
-/* Connections born, less those that the data path ended itself. */
+/* Connections and templates born, less those that the data path ended itself. */
 struct born_walk {
 	__u64 sum;
 };
@@ -192,7 +231,8 @@ static long born_step(__u32 cpu, struct born_walk *w)
 	struct counters *c = bpf_map_lookup_percpu_elem(&counters_map, &zero, cpu);
 
 	if (c)
-		w->sum += c->count[REASON_NEW_CONNECTION] - c->count[REASON_REOPENED];
+		w->sum += c->count[REASON_NEW_CONNECTION] + c->count[REASON_NEW_TEMPLATE] -
+			  c->count[REASON_REOPENED] - c->count[REASON_EXPIRED];
 	return 0;
 }
 
@@ -217,14 +257,18 @@ static int ticker_tick(void *map, __u32 *key, struct ticker *t)
 	return 0;
 }
 
-/* Ends all that has expired, at once. */
+/* Ends all that has to end, at once. */
 static __always_inline void conns_sweep(struct sweep *s, __u32 now)
 {
-	struct sweep_walk w = {.now = now};
+	struct sweep_walk w = {.now = now, .how = sweep_nodest()};
 
-	bpf_loop(conf_buckets4 + conf_overflow4, sweep_step4, &w, 0);
-	w.bucket = 0;
-	bpf_loop(conf_buckets6 + conf_overflow6, sweep_step6, &w, 0);
+	for (int pass = 0; pass < 2; pass++) {
+		w.bucket = 0;
+		bpf_loop(conf_buckets4 + conf_overflow4, sweep_step4, &w, 0);
+		w.bucket = 0;
+		bpf_loop(conf_buckets6 + conf_overflow6, sweep_step6, &w, 0);
+		w.how |= SWEEP_TEMPLATES; /* only now, as of those they hold some had run out */
+	}
 	__sync_fetch_and_add(&s->expired, w.expired);
 }
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "conn.h"
-#include "pkt.h"
+#include "packet.h"
 
 /* 32 bits for an address: that of IPv4, of IPv6 a seeded digest, which strangers
  * cannot aim at. */
@@ -57,6 +57,12 @@ static __always_inline bool slot_holds(struct bucket6 *b, int i, const struct fl
 	       addr_equal(&b->ends[i].vaddr, &p->daddr);
 }
 
+/* The port that the server sees. */
+static __always_inline __u16 server_port(const struct conn *c, union life l, const struct dst *d)
+{
+	return d->port && !(l.flags & CONN_SAME_PORT) ? d->port : c->vport;
+}
+
 /* Whether the server of the slot is the sender of a reply. Replies of other
  * methods go by without us, and if they are routed through us, untouched. */
 static __always_inline bool slot_answers(const struct conn *c, union life l, const struct dst *d,
@@ -66,7 +72,14 @@ static __always_inline bool slot_answers(const struct conn *c, union life l, con
 	return life_method(l) == METHOD_MASQ &&
 	       (family == FAMILY_V4 ? d->addr.w[0] == p->saddr.w[0]
 				    : addr_equal(&d->addr, &p->saddr)) &&
-	       (d->port ? d->port : c->vport) == f->rport;
+	       server_port(c, l, d) == f->rport;
+}
+
+/* Whether what has run out is a template that holds connections. */
+static __always_inline bool template_stays(const struct conn *c, union life l)
+{
+	return c->proto & TEMPLATE && (l.flags & CONN_RETIRED) == CONN_LIVE &&
+	       READ_ONCE(c->nexthop_stamp);
 }
 
 /* Whether the slot is this packet's connection; fills ref if so. */
@@ -81,7 +94,7 @@ static __always_inline bool slot_match(struct bucket6 *b, int i, const struct fl
 	if (!slot_holds(b, i, f, p, family))
 		return false;
 	l = life_read(c);
-	if (!life_valid(l, now))
+	if (!life_valid(l, now) && !template_stays(c, l))
 		return false;
 	d = dst_get(c->dst);
 	if (!d || (f->reply && !slot_answers(c, l, d, f, p, family)))

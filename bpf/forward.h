@@ -8,6 +8,7 @@
 #include "fwd/tunnel.h"
 #include "leave.h"
 #include "nexthop.h"
+#include "options.h"
 #include "segment.h"
 #include "state.h"
 #include "stats.h"
@@ -33,7 +34,7 @@ static __always_inline void translation_of(const struct conn_ref *ref, bool repl
 
 	t->source = reply;
 	t->hop = !(d->flags & DST_LOCAL);
-	t->port = reply || !d->port ? c->vport : d->port;
+	t->port = reply ? c->vport : server_port(c, ref->life, d);
 	if (family == FAMILY_V6)
 		t->addr = reply ? ref->ends->vaddr : d->addr;
 	else
@@ -90,13 +91,33 @@ static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *r
 	return ctx_can_reach(ctx, hop) ? 0 : REASON_SLOW_PATH;
 }
 
-/* Steps, counts, rewrites and sends a packet of a connection. What goes to the host
- * itself, or comes from it, is only rewritten: the host knows its way. */
+/* What the host itself has to do with a packet: it goes to a server on the host, or
+ * comes from one, or answers a client on the host. */
+static __always_inline bool host_keeps(const struct conn_ref *ref, bool reply)
+{
+	return ref->dst->flags & DST_LOCAL || (reply && ref->conn->nexthop == NEXTHOP_HOME);
+}
+
+/* Leaves a rewritten packet to the host, which knows its way; but one that comes, or
+ * was on its way, by an interface that leads elsewhere is handed over by loopback. */
+static __always_inline int host_receive(CTX *ctx, const struct pkt *p,
+					const struct conn_ref *ref, bool reply, int *verdict)
+{
+	bool away = reply ? !p->home
+			  : p->home && life_method(ref->life) == METHOD_MASQ &&
+				    ctx_ifindex(ctx) != LOOPBACK;
+
+	if (!away)
+		return LEAVE;
+	*verdict = ctx_deliver(ctx);
+	return 0;
+}
+
+/* Steps, counts, rewrites and sends a packet of a connection. */
 static __always_inline int ref_forward(CTX *ctx, struct work *w, struct conn_ref *ref,
 				       bool reply, __u32 now, const __u8 family)
 {
 	const struct settings *set = settings_get();
-	bool here = ref->dst->flags & DST_LOCAL;
 	struct pkt *p = &w->pkt;
 	struct hop hop = {};
 	int rc;
@@ -109,26 +130,33 @@ static __always_inline int ref_forward(CTX *ctx, struct work *w, struct conn_ref
 		w->verdict = rc = segments_send(ctx, set);
 		return rc < 0 ? rc : 0;
 	}
-	if (!here) {
+	if (!host_keeps(ref, reply)) {
 		rc = hop_find(ctx, w, ref, reply, now, &hop, family);
 		if (rc)
 			return rc;
+	} else if (CTX_IS_XDP && reply) {
+		return REASON_SLOW_PATH;
 	}
 	if (!p->quote && !p->bare && !ref->born)
-		conn_step(ref, p, reply, now, set);
+		conn_step(ref, p, reply, now, set, family);
 	if (!p->quote || !reply)
 		stats_packet(ref->conn->dst, reply, p->len);
-	if (!here && clamp_wanted(set, p))
+	if (family == FAMILY_V4 && !CTX_IS_XDP && p->options && !reply && hop.ifindex &&
+	    !options_read(ctx, true))
+		return -REASON_REWRITE_FAILED;
+	if (hop.ifindex && clamp_wanted(set, p))
 		clamp(ctx, hop.ifindex, ref->conn->dst, life_method(ref->life) == METHOD_TUNNEL);
 	if (!packet_rewrite(ctx, p, ref, reply, family))
 		return -REASON_REWRITE_FAILED;
-	if (here)
-		return LEAVE;
+	if (!hop.ifindex)
+		return host_receive(ctx, p, ref, reply, &w->verdict);
 	if (hop.via) {
 		rc = hop_send(ctx, &hop);
 		if (rc)
 			return rc;
 	}
+	if (p->home)
+		ctx_sign(ctx);
 	w->verdict = ctx_send(ctx, &hop, &w->route);
 	return 0;
 }

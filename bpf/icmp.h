@@ -45,6 +45,8 @@ struct icmp_error {
 static const struct icmp_error icmp_errors[REASON_MASK + 1] = {
 	[REASON_NO_DESTINATION] = {ICMP_DEST_UNREACH, ICMP_PORT_UNREACH,
 				   ICMP6_DEST_UNREACH, ICMP6_PORT_UNREACH},
+	[REASON_NO_CONNECTION] = {ICMP_DEST_UNREACH, ICMP_PORT_UNREACH,
+				  ICMP6_DEST_UNREACH, ICMP6_PORT_UNREACH},
 	[REASON_NO_ROUTE] = {ICMP_DEST_UNREACH, ICMP_HOST_UNREACH,
 			     ICMP6_DEST_UNREACH, ICMP6_ADDR_UNREACH},
 	[REASON_TOO_BIG] = {ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP6_TOO_BIG, 0},
@@ -65,14 +67,25 @@ static __always_inline __u32 icmp_room(CTX *ctx, const struct pkt *p, __u32 head
 	return quote;
 }
 
-static __always_inline int icmp_make4(CTX *ctx, const struct pkt *p, const struct icmp_error *e)
+/* An address of the interface that the packet came by. */
+static __always_inline union addr *own_addr(CTX *ctx, const __u8 family)
+{
+	__u64 key = (__u64)family << 32 | ctx_ifindex(ctx);
+
+	return bpf_map_lookup_elem(&link_addrs, &key);
+}
+
+/* From the VIP; about what was not for one, from an address of the interface. */
+static __always_inline int icmp_make4(CTX *ctx, const struct pkt *p, const struct icmp_error *e,
+				      bool from_vip)
 {
 	const __u32 headers = sizeof(struct iphdr) + sizeof(struct icmphdr);
 	__u32 quote = icmp_room(ctx, p, headers, 576), sum;
+	union addr *own = from_vip ? NULL : own_addr(ctx, FAMILY_V4);
 	struct icmphdr *icmp;
 	struct iphdr *ip;
 
-	if (!quote)
+	if (!quote || !(from_vip || own))
 		return 0;
 	sum = packet_sum(ctx, L3_OFFSET + headers, quote);
 	ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip) + sizeof(*icmp));
@@ -86,7 +99,7 @@ static __always_inline int icmp_make4(CTX *ctx, const struct pkt *p, const struc
 	ip->id = bpf_get_prandom_u32();
 	ip->ttl = 64;
 	ip->protocol = IPPROTO_ICMP;
-	ip->saddr = p->daddr.w[0];
+	ip->saddr = own ? own->w[0] : p->daddr.w[0];
 	ip->daddr = p->saddr.w[0];
 	ip->check = csum_ip_header(ip);
 	icmp = (void *)(ip + 1);
@@ -102,8 +115,8 @@ static __always_inline int icmp_make4(CTX *ctx, const struct pkt *p, const struc
 static __always_inline int icmp_make6(CTX *ctx, const struct pkt *p, const struct icmp_error *e)
 {
 	const __u32 headers = sizeof(struct ipv6hdr) + sizeof(struct icmphdr);
-	__u32 quote, sum, ifindex = ctx_ifindex(ctx);
-	union addr *own = bpf_map_lookup_elem(&link_addrs, &ifindex);
+	union addr *own = own_addr(ctx, FAMILY_V6);
+	__u32 quote, sum;
 	struct ipv6hdr *ip;
 	struct icmphdr *icmp;
 
@@ -141,5 +154,7 @@ __noinline int icmp_make(CTX *ctx, const struct pkt *p, __u32 reason)
 
 	if (!p || !e->type)
 		return 0;
-	return p->family == FAMILY_V6 ? icmp_make6(ctx, p, e) : icmp_make4(ctx, p, e);
+	return p->family == FAMILY_V6
+		       ? icmp_make6(ctx, p, e)
+		       : icmp_make4(ctx, p, e, reason != REASON_NO_CONNECTION);
 }

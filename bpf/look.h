@@ -5,18 +5,50 @@
 #include "birth.h"
 #include "fwd/tunnel.h"
 #include "leave.h"
+#include "one_packet.h"
+#include "persist.h"
 #include "service.h"
 #include "state.h"
 #include "stats.h"
 
-/* A packet that may begin a connection. */
-static __always_inline bool pkt_begins(const struct pkt *p)
+/* A packet by which a client opens a connection, or opens its port anew. */
+static __always_inline bool pkt_opens(const struct pkt *p)
 {
 	if (p->quote || p->bare)
 		return false;
 	if (p->proto == IPPROTO_SCTP)
 		return p->flags == SCTP_INIT;
-	return p->proto == IPPROTO_UDP || (p->flags & (TCP_SYN | TCP_RST)) == TCP_SYN;
+	return p->proto == IPPROTO_TCP && p->flags & TCP_SYN;
+}
+
+/* A packet that may begin a connection. */
+static __always_inline bool pkt_begins(const struct pkt *p, const struct settings *set)
+{
+	if (p->quote) /* an ICMP error, by the packet it carries */
+		return set->sysctl[SYSCTL_SCHEDULE_ICMP];
+	if (p->bare || p->sport == bpf_htons(FTP_DATA_PORT))
+		return false; /* the latter from a server, whose connection is known */
+	switch (p->proto) {
+	case IPPROTO_TCP:
+		return !(p->flags & TCP_RST) && (p->flags & TCP_SYN || set->sysctl[SYSCTL_SLOPPY_TCP]);
+	case IPPROTO_SCTP:
+		return p->flags == SCTP_INIT ||
+		       (set->sysctl[SYSCTL_SLOPPY_SCTP] && p->flags != SCTP_ABORT);
+	}
+	return true;
+}
+
+#define UNSTEPPED_SECONDS 3 /* how long a connection stays that no packet of it stepped */
+
+/* The life that a first packet gives. An ICMP error steps nothing. */
+static __always_inline union life life_first(union life l, const struct pkt *p, __u32 now,
+					     const struct settings *set)
+{
+	if (!p->quote)
+		return life_after(l, p, false, now, set);
+	l.state = p->proto == IPPROTO_UDP ? STATE_UDP : STATE_NONE;
+	l.expires = now + UNSTEPPED_SECONDS * conf_hz;
+	return l;
 }
 
 /* A server that is the director itself gets its packets as they are, or
@@ -40,77 +72,160 @@ static __always_inline bool method_supported(__u8 method, const struct dst *d, _
 	return false;
 }
 
+/* A connection that was not born holds no template. */
+static __always_inline void birth_failed(struct making *m, const struct pkt *p,
+					 const __u8 family)
+{
+	const struct birth *b = &m->conn;
+	struct conn *c = &m->remains.conn;
+
+	if (!b->control)
+		return;
+	*conn_key(c) = b->flow.key;
+	c->vaddr = b->flow.vaddr;
+	c->dst = b->dst;
+	c->proto = b->flow.proto;
+	c->control = b->control;
+	conn_tell(c, &p->saddr, TELL_END, family);
+}
+
+/* Brings the connection to life that was chosen: 0, ONE_PACKET or a reason. */
+static __always_inline int conn_bear(struct making *m, const struct pkt *p,
+				     const struct settings *set, const __u8 family)
+{
+	const struct choice *c = &m->choice;
+	struct dst *d = dst_get(c->dst);
+	struct birth *b = &m->conn;
+	enum method method;
+	int rc;
+
+	if (!d)
+		return -REASON_NO_DESTINATION;
+	method = method_of(c->method, d);
+	if (!method_supported(method, d, family))
+		return -REASON_METHOD_UNSUPPORTED;
+	b->life.word = 0;
+	b->life.flags = CONN_LIVE | CONN_INACTIVE | method * CONN_METHOD | c->flags;
+	b->life = life_first(b->life, p, b->now, set);
+	if (c->one_packet)
+		rc = one_packet_make(b, p, d, family);
+	else
+		rc = family == FAMILY_V6 ? conn_birth6(b, p) : conn_birth4(b, p);
+	switch (rc) {
+	case BIRTH_FULL:
+		return -REASON_TABLE_FULL;
+	case BIRTH_EXISTS:
+		birth_failed(m, p, family); /* another CPU's is the one that is held */
+		return 0;
+	case BIRTH_NEW:
+		dst_count(d, b->life.flags, 1);
+		dst_came(b->dst, d);
+		count(REASON_NEW_CONNECTION);
+	}
+	stats_connection(b->dst);
+	return rc == ONE_PACKET ? rc : 0;
+}
+
 /* Makes the connection of a first packet: LEAVE if no service wants it. */
 static __always_inline int conn_make(const struct pkt *p, __u32 now, const __u8 family)
 {
 	struct settings *set = settings_get();
-	struct service *s = service_find(p);
-	struct birth b = {.now = now, .pkt = p, .life.flags = CONN_LIVE | CONN_INACTIVE};
-	struct entry e;
-	enum method method;
-	struct dst *d;
+	struct service *s = service_get(service_find(p));
+	struct making *m = making_get();
+	struct birth *b;
 	int rc;
 
-	if (!s || !set)
+	if (!s || !set || !m)
 		return LEAVE;
-	if (!pkt_begins(p)) {
+	if (!pkt_begins(p, set)) {
 		ctx_count_left(REASON_NOT_A_START);
 		return LEAVE;
 	}
-	rc = service_pick(s, p, &e);
+	rc = service_choose(p, s, m, now, family);
 	if (rc)
 		return rc;
-	d = dst_get(e.dst);
-	if (!d)
-		return -REASON_NO_DESTINATION;
-	method = method_of(e.method, d);
-	if (!method_supported(method, d, family))
-		return -REASON_METHOD_UNSUPPORTED;
-	b.life.flags |= method * CONN_METHOD;
-	flow_forward(p, &b.flow, family);
-	b.hash = client_hash(&b.flow);
-	b.life = life_after(b.life, p, false, now, set);
-	b.dst = e.dst;
-	rc = family == FAMILY_V6 ? conn_birth6(&b) : conn_birth4(&b);
-	if (rc == BIRTH_FULL)
-		return -REASON_TABLE_FULL;
-	if (rc == BIRTH_NEW) {
-		dst_count(d, b.life.flags, 1);
-		stats_connection(e.dst);
-		count(REASON_NEW_CONNECTION);
-	}
+	b = &m->conn;
+	b->now = now;
+	flow_forward(p, &b->flow, family);
+	b->hash = client_hash(&b->flow);
+	b->dst = m->choice.dst;
+	b->control = m->choice.control;
+	b->nexthop = p->home ? NEXTHOP_HOME : 0;
+	b->nexthop_stamp = 0;
+	rc = conn_bear(m, p, set, family);
+	if (rc < 0)
+		birth_failed(m, p, family);
+	return rc;
+}
+
+__noinline int conn_make4(const struct pkt *p, __u32 now)
+{
+	return p ? conn_make(p, now, FAMILY_V4) : LEAVE;
+}
+
+__noinline int conn_make6(const struct pkt *p, __u32 now)
+{
+	return p ? conn_make(p, now, FAMILY_V6) : LEAVE;
+}
+
+/* Whether both sides have said goodbye, or one reset it. Mode 2 takes a goodbye for
+ * both where only the client's is seen. */
+static __always_inline bool life_is_over(union life l, __u8 proto, __u32 reuse_mode)
+{
+	if (proto == IPPROTO_SCTP)
+		return l.state == STATE_SCTP_CLOSED;
+	return l.state == STATE_TIME_WAIT || l.state == STATE_CLOSE ||
+	       (reuse_mode & 2 && l.state == STATE_FIN_WAIT && life_method(l) != METHOD_MASQ);
+}
+
+/*
+ * Why a client's packet shall not meet the connection that it belongs to, but be as
+ * if there were none: it opens its port again after the one before has ended, or
+ * the destination is gone or quiescent and the settings say so. 0: it shall.
+ */
+static __always_inline enum reason conn_outlived(const struct pkt *p, const struct conn_ref *ref,
+						 const struct settings *set)
+{
+	__u32 mode = set->sysctl[SYSCTL_CONN_REUSE_MODE];
+	bool gone = !(ref->dst->flags & DST_AVAILABLE);
+	bool idle = ref->dst->flags & DST_QUIESCENT;
+	bool opens = pkt_opens(p);
+
+	if (opens && mode && life_is_over(ref->life, p->proto, mode))
+		return REASON_REOPENED;
+	if (!gone && !idle)
+		return 0;
+	if (p->proto == IPPROTO_UDP && !p->quote && set->sysctl[SYSCTL_EXPIRE_UDP_ON_QUIESCENT])
+		return REASON_EXPIRED;
+	if (set->sysctl[SYSCTL_EXPIRE_NODEST_CONN] && !p->quote && (gone || opens))
+		return REASON_EXPIRED;
 	return 0;
 }
 
-static __noinline int conn_make4(const struct pkt *p, __u32 now)
+/* Ends the connection if the packet shall not meet it. */
+static __always_inline bool conn_leave_behind(const struct pkt *p, struct conn_ref *ref, __u64 hash,
+					      const struct settings *set, const __u8 family)
 {
-	return conn_make(p, now, FAMILY_V4);
-}
+	enum reason reason = conn_outlived(p, ref, set);
+	struct making *m;
 
-static __noinline int conn_make6(const struct pkt *p, __u32 now)
-{
-	return conn_make(p, now, FAMILY_V6);
-}
-
-/* A client that opens its port again does not meet the connection before, if
- * that has ended: both sides said goodbye, or one reset it. */
-static __always_inline bool conn_reopen(const struct pkt *p, struct conn_ref *ref, __u64 hash,
-					const __u8 family)
-{
-	if (p->proto != IPPROTO_TCP || !(p->flags & TCP_SYN) ||
-	    (ref->life.state != STATE_TIME_WAIT && ref->life.state != STATE_CLOSE))
+	if (!reason)
 		return false;
-	if (conn_end(ref->conn, ref->dst, ref->life, overflow_group(hash, family)))
-		count(REASON_REOPENED);
+	m = making_get();
+	if (m && conn_finish(ref->conn, ref->ends, ref->dst, ref->life,
+			     overflow_group(hash, family), &m->remains, family))
+		count(reason);
 	return true;
 }
 
 /* Finds the connection, or makes it: 0 and *reply, LEAVE, or a reason. */
 static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 now,
-				     struct conn_ref *ref, bool *reply, const __u8 family)
+				     const struct settings *set, struct conn_ref *ref, bool *reply,
+				     const __u8 family)
 {
 	struct flow f;
 	__u64 hash;
+	__u32 slot;
 	int rc;
 
 	*reply = false;
@@ -118,7 +233,8 @@ static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 n
 	if (interest & FILTER_VIP) {
 		flow_forward(p, &f, family);
 		hash = client_hash(&f);
-		if (conn_find(&f, p, hash, now, ref, family) && !conn_reopen(p, ref, hash, family))
+		if (conn_find(&f, p, hash, now, ref, family) &&
+		    !conn_leave_behind(p, ref, hash, set, family))
 			return 0;
 	}
 	if (interest & FILTER_RIP) {
@@ -130,10 +246,15 @@ static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 n
 	if (!(interest & FILTER_VIP))
 		return LEAVE;
 	rc = family == FAMILY_V6 ? conn_make6(p, now) : conn_make4(p, now);
-	if (rc)
+	if (rc && rc != ONE_PACKET)
 		return rc;
 	ref->born = true;
 	flow_forward(p, &f, family);
-	return conn_open(conn_seek(&f, p, client_hash(&f), now, family), &f, p, now, ref, family)
-		       ? 0 : -REASON_TABLE_FULL;
+	slot = rc ? one_packet_bucket(family) * SLOTS_PER_BUCKET
+		  : conn_seek(&f, p, client_hash(&f), now, family);
+	if (!conn_open(slot, &f, p, now, ref, family))
+		return -REASON_TABLE_FULL;
+	if (ref->life.flags & CONN_ASSURED)
+		conn_assure(ref, family);
+	return 0;
 }

@@ -15,6 +15,7 @@ MAPPED(settings_map, struct settings, 1);
 MAPPED(services, struct service, MAX_SERVICES);
 MAPPED(units, union unit, MAX_UNITS);
 MAPPED(dsts, struct dst, MAX_DSTS);
+MAPPED(dst_confs, struct dst_conf, MAX_DSTS);
 MAPPED(filter_map, struct filter, 1);
 MAPPED(conns4, struct bucket4, 1);
 MAPPED(conns6, struct bucket6, 1);
@@ -71,14 +72,24 @@ struct {
 	__type(value, __u32);
 } xdp_ports SEC(".maps");
 
-/* An IPv6 address of each attached interface, by ifindex: what its errors are sent
- * from. */
+/* An address of each attached interface, by family << 32 | ifindex: what its errors
+ * are sent from. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, __u32);
+	__uint(max_entries, 2048);
+	__type(key, __u64);
 	__type(value, union addr);
 } link_addrs SEC(".maps");
+
+/* The masqueraded servers' addresses, ports and protocols (0 for all), while
+ * nat_icmp_send needs to know them. The mark in the key is 0. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_DSTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct svc_key);
+	__type(value, __u32);
+} masq_ports SEC(".maps");
 
 /* Rules of firewall marks; two generations, of which one is in force. */
 MAPPED(mark_rules, struct mark_rule, 2 * MAX_MARK_RULES);

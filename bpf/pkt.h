@@ -12,6 +12,7 @@
 #define TCP_ACK 0x10
 
 #define SCTP_INIT 1
+#define SCTP_ABORT 6
 
 #define L3_OFFSET sizeof(struct ethhdr)
 
@@ -53,6 +54,7 @@ static __always_inline bool pkt_parse_ip4(CTX *ctx, struct pkt *p)
 	p->fragment = ip->frag_off & bpf_htons(0x3fff);
 	p->later = ip->frag_off & bpf_htons(0x1fff);
 	p->whole = ip->frag_off & bpf_htons(0x4000);
+	p->options = ip->ihl > 5;
 	return true;
 }
 

@@ -8,8 +8,8 @@
  */
 #pragma once
 
-#include "csum.h"
 #include "pkt.h"
+#include "sum.h"
 
 enum icmp_types {
 	ICMP_DEST_UNREACH = 3,
@@ -97,4 +97,18 @@ static __always_inline bool quote_parse(CTX *ctx, struct pkt *p, const __u8 fami
 	p->sport = ports[1];
 	p->dport = ports[0];
 	return true;
+}
+
+/* The sum of an ICMP error, its checksum included. */
+static __always_inline __u32 quote_sum(CTX *ctx, const struct pkt *p)
+{
+	__u32 at = p->quote - sizeof(struct icmphdr);
+
+	return packet_sum(ctx, at, L3_OFFSET + p->len - at);
+}
+
+/* Whether an error over IPv4 is as it was sent; the host drops one that is not. */
+static __always_inline bool quote_is_right(CTX *ctx, const struct pkt *p)
+{
+	return quote_sum(ctx, p) == 0xffff;
 }

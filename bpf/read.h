@@ -5,12 +5,13 @@
 #include "filter.h"
 #include "frag.h"
 #include "leave.h"
+#include "options.h"
 #include "quote.h"
 
 /*
  * Reads what addresses and ports a packet is looked up by, its own or those of the
  * packet that it is an ICMP error about; and whether its addresses concern us. 0, or
- * LEAVE.
+ * LEAVE or REASON_SLOW_PATH.
  */
 static __always_inline int packet_read(CTX *ctx, struct pkt *p, __u8 *interest,
 				       const __u8 family)
@@ -32,8 +33,12 @@ static __always_inline int packet_read(CTX *ctx, struct pkt *p, __u8 *interest,
 		ctx_count_left(REASON_MALFORMED);
 		return LEAVE;
 	}
+	if (family == FAMILY_V4 && p->options && CTX_IS_XDP)
+		return REASON_SLOW_PATH;
+	if (family == FAMILY_V4 && p->options && !options_read(ctx, false))
+		return LEAVE;
 	if (p->quote)
-		return 0;
+		return family == FAMILY_V6 || quote_is_right(ctx, p) ? 0 : LEAVE;
 	if (p->proto == IPPROTO_AH || p->proto == IPPROTO_ESP) {
 		pkt_follow_keys(p);
 		return 0;

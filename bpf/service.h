@@ -2,6 +2,7 @@
 /* Finding the service of a packet, and a destination of the service. */
 #pragma once
 
+#include "limits.h"
 #include "locality.h"
 #include "mark.h"
 #include "pkt.h"
@@ -35,35 +36,56 @@ static __always_inline struct entry *entry_get(const struct view *v, __u32 i)
 
 #include "sched/all.h"
 
-static __always_inline struct service *service_get(const struct svc_key *key)
-{
-	__u32 *index = bpf_map_lookup_elem(&service_index, key);
-	struct service *s;
+#define NO_SERVICE 0xffffffff /* no slot */
 
-	if (!index)
-		return NULL;
-	s = bpf_map_lookup_elem(&services, index);
-	if (!s || READ_ONCE(s->state) != SVC_LIVE)
-		return NULL;
-	return s;
+static __always_inline __u32 service_slot(const struct svc_key *key)
+{
+	__u32 *slot = bpf_map_lookup_elem(&service_index, key);
+
+	return slot ? *slot : NO_SERVICE;
+}
+
+static __always_inline struct service *service_get(__u32 slot)
+{
+	struct service *s = bpf_map_lookup_elem(&services, &slot);
+
+	return s && READ_ONCE(s->state) == SVC_LIVE ? s : NULL;
+}
+
+#define FTP_PORT 21
+#define FTP_DATA_PORT 20
+#define PORTS_RESERVED 1024 /* below it, only for services known by it */
+
+/* Whether the packet may be of a data connection of FTP, whose port is agreed on
+ * in the control connection (RFC 959). */
+static __always_inline bool port_may_be_ftp(const struct pkt *p)
+{
+	__u16 port = bpf_ntohs(p->dport);
+
+	return p->proto == IPPROTO_TCP && (port == FTP_DATA_PORT || port >= PORTS_RESERVED);
 }
 
 /*
- * The service of a packet: that of its firewall mark before that of its address. The
- * mark is that of the rules, or else the one it came with, as tc has its say before
- * netfilter has. A function of its own, whose stack is free again for what follows.
+ * The slot of the service of a packet: that of its firewall mark, of its port, of
+ * FTP, of all ports. The mark is that of the rules, or else the one it came with, as
+ * tc has its say before netfilter has. A function of its own, whose stack is free
+ * again for what follows.
  */
-static __noinline struct service *service_find(const struct pkt *p)
+__noinline __u32 service_find(const struct pkt *p)
 {
-	struct svc_key key = {.family = p->family, .fwmark = mark_classify(p)};
-	struct service *s;
+	struct svc_key key = {};
+	__u32 slot;
 
+	if (!p)
+		return NO_SERVICE;
+	key.family = p->family;
+	key.fwmark = mark_classify(p);
 	if (!key.fwmark)
 		key.fwmark = p->mark;
 	if (key.fwmark) {
-		s = service_get(&key);
-		if (s)
-			return s;
+		slot = service_slot(&key);
+		if (slot != NO_SERVICE)
+			return slot;
 		key.fwmark = 0;
 	}
 	if (p->family == FAMILY_V6)
@@ -72,7 +94,16 @@ static __noinline struct service *service_find(const struct pkt *p)
 		key.addr.w[0] = p->daddr.w[0];
 	key.port = p->dport;
 	key.proto = p->proto;
-	return service_get(&key);
+	slot = service_slot(&key);
+	if (slot == NO_SERVICE && port_may_be_ftp(p)) {
+		key.port = bpf_htons(FTP_PORT);
+		slot = service_slot(&key);
+	}
+	if (slot == NO_SERVICE) {
+		key.port = 0; /* all ports */
+		slot = service_slot(&key);
+	}
+	return slot;
 }
 
 static __always_inline bool view_open(__u64 word, struct view *v)

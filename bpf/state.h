@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include "conn.h"
 #include "state_sctp.h"
+#include "tell.h"
 
 enum tcp_event { EVENT_SYN, EVENT_FIN, EVENT_ACK, EVENT_RST, EVENT_NONE };
 
@@ -67,6 +67,10 @@ static const __u8 tcp_next[4][4][16] = {
 	(1 << STATE_ESTABLISHED | 1 << STATE_SYN_SENT | 1 << STATE_SYN_RECV |   \
 	 1 << STATE_SYNACK | 1 << STATE_SCTP_ESTABLISHED)
 
+/* States that show that the server answers; where there are no others, its answer
+ * does. */
+#define ASSURED_STATES (1 << STATE_ESTABLISHED | 1 << STATE_SCTP_ESTABLISHED)
+
 static __always_inline enum tcp_event tcp_event(__u8 flags)
 {
 	if (flags & TCP_RST)
@@ -110,8 +114,18 @@ static __always_inline union life life_after(union life l, const struct pkt *p, 
 		l.flags &= ~CONN_INACTIVE;
 	else
 		l.flags |= CONN_INACTIVE;
+	if ((ASSURED_STATES | reply << STATE_UDP) >> l.state & 1)
+		l.flags |= CONN_ASSURED;
 	l.expires = now + set->timeout[l.state & STATE_MASK] * conf_hz;
 	return l;
+}
+
+/* Tells the template, if there is one, that a server has answered. */
+static __always_inline void conn_assure(const struct conn_ref *ref, const __u8 family)
+{
+	if (ref->conn->control)
+		conn_tell(ref->conn, family == FAMILY_V6 ? &ref->ends->caddr : NULL,
+			  TELL_ASSURED, family);
 }
 
 /*
@@ -120,7 +134,7 @@ static __always_inline union life life_after(union life l, const struct pkt *p, 
  * connection leave its cache line clean.
  */
 static __always_inline void conn_step(struct conn_ref *ref, const struct pkt *p, bool reply,
-				      __u32 now, const struct settings *set)
+				      __u32 now, const struct settings *set, const __u8 family)
 {
 	union life old = ref->life, next;
 
@@ -133,10 +147,12 @@ static __always_inline void conn_step(struct conn_ref *ref, const struct pkt *p,
 		ref->life.word = CAS(conn_life(ref->conn), old.word, next.word);
 		if (ref->life.word == old.word) {
 			ref->life = next;
-			if (next.flags != old.flags) {
+			if ((next.flags ^ old.flags) & CONN_INACTIVE) {
 				dst_count(ref->dst, old.flags, -1);
 				dst_count(ref->dst, next.flags, 1);
 			}
+			if (next.flags & ~old.flags & CONN_ASSURED)
+				conn_assure(ref, family);
 			return;
 		}
 		if (ref->life.gen != old.gen || !(ref->life.flags & CONN_LIVE))

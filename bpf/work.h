@@ -3,26 +3,7 @@
  * program is small; packets do not interrupt each other. */
 #pragma once
 
-#include "base.h"
-
-struct pkt {
-	union addr saddr, daddr;
-	__u32 len; /* of the IP packet, bytes */
-	__u32 id;  /* of fragments, network order */
-	__u32 mark;
-	__u16 sport, dport;
-	__u16 l4;    /* offset of the transport header */
-	__u16 quote; /* of an ICMP error: offset of the packet it quotes, else 0 */
-	__u16 mtu;   /* what it was too big for */
-	__u8 family;
-	__u8 proto;
-	__u8 ttl;
-	__u8 flags;    /* of TCP; of SCTP the type of the first chunk */
-	bool fragment; /* the first or a later one */
-	bool later;    /* a fragment behind the first */
-	bool bare;     /* without a transport header of ours: later, or AH or ESP */
-	bool whole;    /* must not be cut: DF */
-};
+#include "packet.h"
 
 /* A question to the routing table, and its answer. */
 struct route {

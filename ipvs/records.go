@@ -1,6 +1,7 @@
 package ipvs
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -169,9 +170,40 @@ func (s Stats) add(o Stats) Stats {
 	}
 }
 
+// templateOf reads a persistence template. Its VIP is that of the service, or where
+// it has none the mark; what it keeps of ports is whether the service has one.
+func templateOf(c datapath.ConnRecord) Conn {
+	port := uint16(0)
+	if c.Vport != 0 {
+		port = c.Dst.Port
+	}
+	if c.Flags&datapath.ConnRetired == datapath.ConnRetired {
+		c.Vport, port = 0xffff, 0xffff
+	}
+	out := Conn{
+		Template:    true,
+		Protocol:    Protocol(c.Proto &^ datapath.Template),
+		Client:      netip.AddrPortFrom(addrOf(c.Client, c.Family), 0),
+		Virtual:     netip.AddrPortFrom(addrOf(c.Virtual, c.Family), swap16(c.Vport)),
+		Destination: netip.AddrPortFrom(addrOf(c.Dst.Addr.B, c.Dst.Family), swap16(port)),
+		State:       "NONE",
+		Expires:     c.Left,
+	}
+	if out.Protocol == 0 {
+		out.FWMark = binary.BigEndian.Uint32(c.Virtual[:])
+	}
+	if c.State&datapath.TemplateAssured != 0 {
+		out.State = "ASSURED"
+	}
+	return out
+}
+
 func connOf(c datapath.ConnRecord) Conn {
+	if c.Proto&datapath.Template != 0 {
+		return templateOf(c)
+	}
 	dst := addrPort(c.Dst)
-	if dst.Port() == 0 {
+	if dst.Port() == 0 || c.Flags&datapath.ConnSamePort != 0 {
 		dst = netip.AddrPortFrom(dst.Addr(), swap16(c.Vport))
 	}
 	return Conn{

@@ -81,6 +81,35 @@ static __always_inline bool quoted_ip_translate(CTX *ctx, const struct pkt *p,
 	return true;
 }
 
+/* Makes the checksum of a translated error over IPv6 anew, right or wrong as it was,
+ * as the kernel does: 1, or 0 if it could not be written. A function of its own for
+ * the stack's sake. */
+__noinline int quote_check_make(CTX *ctx, const struct pkt *p)
+{
+	struct icmphdr *icmp;
+	struct ipv6hdr *ip;
+	__u32 sum;
+
+	if (!p)
+		return 0;
+	icmp = ctx_header(ctx, p->quote - sizeof(*icmp), sizeof(*icmp));
+	if (!icmp)
+		return 0;
+	icmp->checksum = 0;
+	sum = quote_sum(ctx, p);
+	ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip));
+	if (!ip)
+		return 0;
+	sum += csum_fold(csum_addr((union addr *)&ip->saddr, FAMILY_V6) +
+			 csum_addr((union addr *)&ip->daddr, FAMILY_V6));
+	sum += bpf_htons(IPPROTO_ICMPV6) + bpf_htons(L3_OFFSET + p->len - p->quote + sizeof(*icmp));
+	icmp = ctx_header(ctx, p->quote - sizeof(*icmp), sizeof(*icmp));
+	if (!icmp)
+		return 0;
+	icmp->checksum = ~csum_fold(sum);
+	return 1;
+}
+
 /*
  * Translates what an ICMP error quotes. The quoted transport checksum stays: often
  * it is not all there. The sum of the whole, over IPv6, covers the addresses of the
@@ -141,7 +170,8 @@ static __always_inline bool nat_translate(CTX *ctx, const struct pkt *p,
 	if (!ip_translate(ctx, t, &diff, family))
 		return false;
 	if (p->quote)
-		return quote_translate(ctx, p, t, diff, family);
+		return quote_translate(ctx, p, t, diff, family) &&
+		       (family == FAMILY_V4 || quote_check_make(ctx, p));
 	if (p->bare)
 		return true;
 	port = ctx_header(ctx, p->l4 + (t->source ? 0 : 2), sizeof(*port));

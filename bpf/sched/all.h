@@ -3,10 +3,16 @@
  * the packet to the index of one, or a negative reason. */
 #pragma once
 
+/* Whether a destination has reached its threshold of connections. */
+static __always_inline bool entry_overloaded(const struct entry *e)
+{
+	return e->upper && dst_overloaded(e->dst);
+}
+
 /* A destination that may get a new connection. */
 static __always_inline bool entry_usable(const struct entry *e)
 {
-	return e->weight > 0;
+	return e->weight > 0 && !entry_overloaded(e);
 }
 
 #include "rr.h"

@@ -35,7 +35,7 @@ static long wrr_step(__u32 i, struct wrr_walk *w)
 		}
 	}
 	e = entry_get(w->view, w->position++);
-	w->found = e && (__s64)e->weight >= w->level;
+	w->found = e && (__s64)e->weight >= w->level && !entry_overloaded(e);
 	return w->found;
 }
 

@@ -210,6 +210,18 @@ func (a attacher) eachTC(do func(door, facts) error, f facts) error {
 	return errors.Join(errs...)
 }
 
+// loopback is where the host's own packets for its own addresses leave: a client
+// on the director asks by it. It has the door of what leaves, and no other.
+var loopback = facts{Name: "lo", Index: 1}
+
+func (a attacher) setLoopback(m Mode) error {
+	a.tc = []door{outDoor}
+	if m == ModeOff {
+		return a.eachTC(a.shut, loopback)
+	}
+	return a.eachTC(a.open, loopback)
+}
+
 func (a attacher) setXDP(f facts, on bool) error {
 	if !a.ports {
 		if on {
@@ -242,12 +254,15 @@ func (a attacher) tellAddrs(present []facts) error {
 	}
 	defer addrs.Close()
 	for _, f := range present {
-		if f.Addr6 == (Addr{}) {
-			if err := addrs.Delete(uint32(f.Index)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		for _, family := range []uint8{FamilyV4, FamilyV6} {
+			key := uint64(family)<<32 | uint64(f.Index)
+			err := addrs.Delete(key)
+			if addr, ok := f.Addrs[family]; ok {
+				err = addrs.Put(key, addr)
+			}
+			if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 				return fmt.Errorf("address of %s: %w", f.Name, err)
 			}
-		} else if err := addrs.Put(uint32(f.Index), f.Addr6); err != nil {
-			return fmt.Errorf("address of %s: %w", f.Name, err)
 		}
 	}
 	return nil

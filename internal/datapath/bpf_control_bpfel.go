@@ -62,7 +62,7 @@ type controlConn struct {
 	Vaddr        uint32
 	Dst          uint32
 	Proto        uint8
-	Pad          uint8
+	Control      uint8
 	Nexthop      uint16
 	NexthopStamp uint32
 }
@@ -76,12 +76,14 @@ type controlConnEnds struct {
 type controlConnFlags uint32
 
 const (
-	controlConnFlagsCONN_BUSY     controlConnFlags = 1
-	controlConnFlagsCONN_LIVE     controlConnFlags = 2
-	controlConnFlagsCONN_INACTIVE controlConnFlags = 4
-	controlConnFlagsCONN_OVERFLOW controlConnFlags = 8
-	controlConnFlagsCONN_TEMPLATE controlConnFlags = 16
-	controlConnFlagsCONN_METHOD   controlConnFlags = 32
+	controlConnFlagsCONN_BUSY      controlConnFlags = 1
+	controlConnFlagsCONN_LIVE      controlConnFlags = 2
+	controlConnFlagsCONN_INACTIVE  controlConnFlags = 4
+	controlConnFlagsCONN_OVERFLOW  controlConnFlags = 8
+	controlConnFlagsCONN_SAME_PORT controlConnFlags = 16
+	controlConnFlagsCONN_METHOD    controlConnFlags = 32
+	controlConnFlagsCONN_ASSURED   controlConnFlags = 128
+	controlConnFlagsCONN_RETIRED   controlConnFlags = 3
 )
 
 type controlConnState uint32
@@ -140,11 +142,23 @@ type controlDst struct {
 	Source       controlAddr
 }
 
+type controlDstConf struct {
+	_          structs.HostLayout
+	Upper      uint32
+	Lower      uint32
+	Pad        uint32
+	Method     uint8
+	Pad2       [2]uint8
+	Overloaded uint8
+}
+
 type controlDstFlags uint32
 
 const (
 	controlDstFlagsDST_AVAILABLE controlDstFlags = 1
 	controlDstFlagsDST_LOCAL     controlDstFlags = 2
+	controlDstFlagsDST_QUIESCENT controlDstFlags = 4
+	controlDstFlagsDST_LIMITED   controlDstFlags = 8
 )
 
 type controlEntry struct {
@@ -265,7 +279,8 @@ type controlPkt struct {
 	Later    bool
 	Bare     bool
 	Whole    bool
-	_        [2]byte
+	Options  bool
+	Home     bool
 }
 
 type controlPlaces uint32
@@ -283,22 +298,26 @@ type controlReason uint32
 const (
 	controlReasonREASON_NEW_CONNECTION        controlReason = 0
 	controlReasonREASON_REOPENED              controlReason = 1
-	controlReasonREASON_SLOW_PATH             controlReason = 2
-	controlReasonREASON_TABLE_FULL            controlReason = 3
-	controlReasonREASON_NO_DESTINATION        controlReason = 4
-	controlReasonREASON_DESTINATION_GONE      controlReason = 5
-	controlReasonREASON_NOT_A_START           controlReason = 6
-	controlReasonREASON_METHOD_UNSUPPORTED    controlReason = 7
-	controlReasonREASON_SCHEDULER_UNSUPPORTED controlReason = 8
-	controlReasonREASON_TTL_EXCEEDED          controlReason = 9
-	controlReasonREASON_TOO_BIG               controlReason = 10
-	controlReasonREASON_NO_ROUTE              controlReason = 11
-	controlReasonREASON_FORWARDING_DISABLED   controlReason = 12
-	controlReasonREASON_MALFORMED             controlReason = 13
-	controlReasonREASON_FRAGMENT              controlReason = 14
-	controlReasonREASON_REWRITE_FAILED        controlReason = 15
-	controlReasonREASON_UNCUT                 controlReason = 16
-	controlReasonREASON_COUNT                 controlReason = 17
+	controlReasonREASON_EXPIRED               controlReason = 2
+	controlReasonREASON_SLOW_PATH             controlReason = 3
+	controlReasonREASON_TABLE_FULL            controlReason = 4
+	controlReasonREASON_NO_DESTINATION        controlReason = 5
+	controlReasonREASON_NO_CONNECTION         controlReason = 6
+	controlReasonREASON_DESTINATION_GONE      controlReason = 7
+	controlReasonREASON_NOT_A_START           controlReason = 8
+	controlReasonREASON_METHOD_UNSUPPORTED    controlReason = 9
+	controlReasonREASON_SCHEDULER_UNSUPPORTED controlReason = 10
+	controlReasonREASON_TTL_EXCEEDED          controlReason = 11
+	controlReasonREASON_TOO_BIG               controlReason = 12
+	controlReasonREASON_NO_ROUTE              controlReason = 13
+	controlReasonREASON_FORWARDING_DISABLED   controlReason = 14
+	controlReasonREASON_MALFORMED             controlReason = 15
+	controlReasonREASON_FRAGMENT              controlReason = 16
+	controlReasonREASON_REWRITE_FAILED        controlReason = 17
+	controlReasonREASON_NEW_TEMPLATE          controlReason = 18
+	controlReasonREASON_ONE_PACKET            controlReason = 19
+	controlReasonREASON_UNCUT                 controlReason = 20
+	controlReasonREASON_COUNT                 controlReason = 21
 )
 
 type controlScheduler uint32
@@ -457,6 +476,19 @@ const (
 	controlSysctlSYSCTL_COUNT                     controlSysctl = 30
 )
 
+type controlTemplateState uint32
+
+const (
+	controlTemplateStateTEMPLATE_ASSURED controlTemplateState = 1
+	controlTemplateStateTEMPLATE_DUE     controlTemplateState = 2
+)
+
+type controlTemplateTime uint32
+
+const (
+	controlTemplateTimeHELD_SECONDS controlTemplateTime = 60
+)
+
 type controlTunnel uint32
 
 const (
@@ -501,6 +533,7 @@ const (
 	controlMapConns4        = "conns4"
 	controlMapConns6        = "conns6"
 	controlMapCountersMap   = "counters_map"
+	controlMapDstConfs      = "dst_confs"
 	controlMapDsts          = "dsts"
 	controlMapEstimators    = "estimators"
 	controlMapFilterMap     = "filter_map"
@@ -510,6 +543,7 @@ const (
 	controlMapMarkPlaces    = "mark_places"
 	controlMapMarkRules     = "mark_rules"
 	controlMapMarkTrie      = "mark_trie"
+	controlMapMasqPorts     = "masq_ports"
 	controlMapNexthops      = "nexthops"
 	controlMapOverflowHints = "overflow_hints"
 	controlMapServiceIndex  = "service_index"
@@ -534,6 +568,7 @@ const (
 	controlVarConfOverflow4 = "conf_overflow4"
 	controlVarConfOverflow6 = "conf_overflow6"
 	controlVarConfSeed      = "conf_seed"
+	controlVarSlotNumbers   = "slot_numbers"
 )
 
 // loadControl returns the embedded CollectionSpec for control.
@@ -594,6 +629,7 @@ type controlMapSpecs struct {
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
+	DstConfs      *ebpf.MapSpec `ebpf:"dst_confs"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
@@ -603,6 +639,7 @@ type controlMapSpecs struct {
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.MapSpec `ebpf:"masq_ports"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
@@ -629,6 +666,7 @@ type controlVariableSpecs struct {
 	ConfOverflow4 *ebpf.VariableSpec `ebpf:"conf_overflow4"`
 	ConfOverflow6 *ebpf.VariableSpec `ebpf:"conf_overflow6"`
 	ConfSeed      *ebpf.VariableSpec `ebpf:"conf_seed"`
+	SlotNumbers   *ebpf.VariableSpec `ebpf:"slot_numbers"`
 }
 
 // controlObjects contains all objects after they have been loaded into the kernel.
@@ -657,6 +695,7 @@ type controlMaps struct {
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
+	DstConfs      *ebpf.Map `ebpf:"dst_confs"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
@@ -666,6 +705,7 @@ type controlMaps struct {
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.Map `ebpf:"masq_ports"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
@@ -687,6 +727,7 @@ func (m *controlMaps) Close() error {
 		m.Conns4,
 		m.Conns6,
 		m.CountersMap,
+		m.DstConfs,
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
@@ -696,6 +737,7 @@ func (m *controlMaps) Close() error {
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,
+		m.MasqPorts,
 		m.Nexthops,
 		m.OverflowHints,
 		m.ServiceIndex,
@@ -723,6 +765,7 @@ type controlVariables struct {
 	ConfOverflow4 *ebpf.Variable `ebpf:"conf_overflow4"`
 	ConfOverflow6 *ebpf.Variable `ebpf:"conf_overflow6"`
 	ConfSeed      *ebpf.Variable `ebpf:"conf_seed"`
+	SlotNumbers   *ebpf.Variable `ebpf:"slot_numbers"`
 }
 
 // controlPrograms contains all programs after they have been loaded into the kernel.

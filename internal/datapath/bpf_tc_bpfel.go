@@ -23,6 +23,7 @@ const (
 	tcMapConns4        = "conns4"
 	tcMapConns6        = "conns6"
 	tcMapCountersMap   = "counters_map"
+	tcMapDstConfs      = "dst_confs"
 	tcMapDsts          = "dsts"
 	tcMapEstimators    = "estimators"
 	tcMapFilterMap     = "filter_map"
@@ -32,10 +33,13 @@ const (
 	tcMapLocalities    = "localities"
 	tcMapLocalitySets  = "locality_sets"
 	tcMapLocalityWorks = "locality_works"
+	tcMapMakings       = "makings"
 	tcMapMarkPlaces    = "mark_places"
 	tcMapMarkRules     = "mark_rules"
 	tcMapMarkTrie      = "mark_trie"
+	tcMapMasqPorts     = "masq_ports"
 	tcMapNexthops      = "nexthops"
+	tcMapOptions       = "options"
 	tcMapOverflowHints = "overflow_hints"
 	tcMapServiceIndex  = "service_index"
 	tcMapServices      = "services"
@@ -117,6 +121,7 @@ type tcMapSpecs struct {
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
+	DstConfs      *ebpf.MapSpec `ebpf:"dst_confs"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
@@ -126,10 +131,13 @@ type tcMapSpecs struct {
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
 	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
 	LocalityWorks *ebpf.MapSpec `ebpf:"locality_works"`
+	Makings       *ebpf.MapSpec `ebpf:"makings"`
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.MapSpec `ebpf:"masq_ports"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
+	Options       *ebpf.MapSpec `ebpf:"options"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
@@ -185,6 +193,7 @@ type tcMaps struct {
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
+	DstConfs      *ebpf.Map `ebpf:"dst_confs"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
@@ -194,10 +203,13 @@ type tcMaps struct {
 	Localities    *ebpf.Map `ebpf:"localities"`
 	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
 	LocalityWorks *ebpf.Map `ebpf:"locality_works"`
+	Makings       *ebpf.Map `ebpf:"makings"`
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.Map `ebpf:"masq_ports"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
+	Options       *ebpf.Map `ebpf:"options"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
@@ -220,6 +232,7 @@ func (m *tcMaps) Close() error {
 		m.Conns4,
 		m.Conns6,
 		m.CountersMap,
+		m.DstConfs,
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
@@ -229,10 +242,13 @@ func (m *tcMaps) Close() error {
 		m.Localities,
 		m.LocalitySets,
 		m.LocalityWorks,
+		m.Makings,
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,
+		m.MasqPorts,
 		m.Nexthops,
+		m.Options,
 		m.OverflowHints,
 		m.ServiceIndex,
 		m.Services,

@@ -23,6 +23,7 @@ const (
 	xdpMapConns4        = "conns4"
 	xdpMapConns6        = "conns6"
 	xdpMapCountersMap   = "counters_map"
+	xdpMapDstConfs      = "dst_confs"
 	xdpMapDsts          = "dsts"
 	xdpMapEstimators    = "estimators"
 	xdpMapFilterMap     = "filter_map"
@@ -31,10 +32,13 @@ const (
 	xdpMapLocalities    = "localities"
 	xdpMapLocalitySets  = "locality_sets"
 	xdpMapLocalityWorks = "locality_works"
+	xdpMapMakings       = "makings"
 	xdpMapMarkPlaces    = "mark_places"
 	xdpMapMarkRules     = "mark_rules"
 	xdpMapMarkTrie      = "mark_trie"
+	xdpMapMasqPorts     = "masq_ports"
 	xdpMapNexthops      = "nexthops"
+	xdpMapOptions       = "options"
 	xdpMapOverflowHints = "overflow_hints"
 	xdpMapServiceIndex  = "service_index"
 	xdpMapServices      = "services"
@@ -114,6 +118,7 @@ type xdpMapSpecs struct {
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
+	DstConfs      *ebpf.MapSpec `ebpf:"dst_confs"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
@@ -122,10 +127,13 @@ type xdpMapSpecs struct {
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
 	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
 	LocalityWorks *ebpf.MapSpec `ebpf:"locality_works"`
+	Makings       *ebpf.MapSpec `ebpf:"makings"`
 	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.MapSpec `ebpf:"masq_ports"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
+	Options       *ebpf.MapSpec `ebpf:"options"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
@@ -181,6 +189,7 @@ type xdpMaps struct {
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
+	DstConfs      *ebpf.Map `ebpf:"dst_confs"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
@@ -189,10 +198,13 @@ type xdpMaps struct {
 	Localities    *ebpf.Map `ebpf:"localities"`
 	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
 	LocalityWorks *ebpf.Map `ebpf:"locality_works"`
+	Makings       *ebpf.Map `ebpf:"makings"`
 	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
+	MasqPorts     *ebpf.Map `ebpf:"masq_ports"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
+	Options       *ebpf.Map `ebpf:"options"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
@@ -215,6 +227,7 @@ func (m *xdpMaps) Close() error {
 		m.Conns4,
 		m.Conns6,
 		m.CountersMap,
+		m.DstConfs,
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
@@ -223,10 +236,13 @@ func (m *xdpMaps) Close() error {
 		m.Localities,
 		m.LocalitySets,
 		m.LocalityWorks,
+		m.Makings,
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,
+		m.MasqPorts,
 		m.Nexthops,
+		m.Options,
 		m.OverflowHints,
 		m.ServiceIndex,
 		m.Services,

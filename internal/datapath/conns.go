@@ -5,6 +5,8 @@ import (
 	"iter"
 	"sync/atomic"
 	"time"
+
+	"github.com/cilium/ebpf"
 )
 
 // ConnRecord is a connection with what its destination says of it.
@@ -25,7 +27,10 @@ func (t *Table) Conns() iter.Seq2[ConnRecord, error] {
 			return
 		}
 		emit := func(r ConnRecord) bool {
-			left := int32(r.Expires - uint32(now.Jiffies))
+			left := int64(int32(r.Expires - uint32(now.Jiffies)))
+			if left < 0 && r.held() {
+				left += heldSeconds * int64(hz)
+			}
 			if left < 0 || int(r.Conn.Dst) >= len(t.dsts.elems) {
 				return true
 			}
@@ -45,6 +50,14 @@ func (t *Table) Conns() iter.Seq2[ConnRecord, error] {
 	}
 }
 
+// heldSeconds is how long a template stays for those it holds, when it has run out.
+const heldSeconds = int64(controlTemplateTimeHELD_SECONDS)
+
+// held reports whether r is a template that holds connections.
+func (r *ConnRecord) held() bool {
+	return r.Proto&Template != 0 && r.NexthopStamp > 0
+}
+
 // conns4 hands over the connections of IPv4, until emit wants no more.
 func (t *Table) conns4(emit func(ConnRecord) bool) (more bool, err error) {
 	buckets, err := mapArray[controlBucket4](t.place.table(), controlMapConns4)
@@ -52,7 +65,7 @@ func (t *Table) conns4(emit func(ConnRecord) bool) (more bool, err error) {
 		return false, err
 	}
 	defer buckets.close()
-	for i := range buckets.elems {
+	for i := range inTable(buckets.elems) {
 		for s := range buckets.elems[i].Slot {
 			r := ConnRecord{Family: FamilyV4}
 			if !r.read(&buckets.elems[i].Slot[s], nil) {
@@ -74,7 +87,7 @@ func (t *Table) conns6(emit func(ConnRecord) bool) (more bool, err error) {
 		return false, err
 	}
 	defer buckets.close()
-	for i := range buckets.elems {
+	for i := range inTable(buckets.elems) {
 		b := &buckets.elems[i]
 		for s := range b.Slot {
 			r := ConnRecord{Family: FamilyV6}
@@ -84,6 +97,11 @@ func (t *Table) conns6(emit func(ConnRecord) bool) (more bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// inTable leaves out the buckets behind the table, one for each CPU.
+func inTable[T any](buckets []T) []T {
+	return buckets[:max(0, len(buckets)-ebpf.MustPossibleCPU())]
 }
 
 // read reads a slot that lives and did not change hands meanwhile.
@@ -111,6 +129,6 @@ func (t *Table) ConnCapacity() (conns4, conns6 int, bytes int64, err error) {
 	defer four.close()
 	six, err6 := mapArray[controlBucket6](t.place.table(), controlMapConns6)
 	defer six.close()
-	return len(four.elems) * slotsPerBucket, len(six.elems) * slotsPerBucket,
+	return len(inTable(four.elems)) * slotsPerBucket, len(inTable(six.elems)) * slotsPerBucket,
 		int64(len(four.bytes) + len(six.bytes)), errors.Join(err4, err6)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -37,7 +38,15 @@ func realServer(t *testing.T, c DecapConfig, names ...string) {
 
 func decapProgram(t *testing.T, m Mode) *ebpf.Program {
 	t.Helper()
-	p, err := DecapProgram(m)
+	name := decapProgEvsDecapTc
+	if m == ModeXDP {
+		name = decapProgEvsDecapXdp
+	}
+	here, err := here()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := ebpf.LoadPinnedProgram(filepath.Join(here.decap(), name), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/cilium/ebpf"
 )
 
 // ReasonCount is how often something became of a packet.
@@ -166,23 +164,4 @@ func RemoveDecap(ctx context.Context) (bool, error) {
 // dropDecap detaches and unpins; what is not there is gone already.
 func dropDecap(p place) error {
 	return errors.Join(decapAttacher(p.decap()).detach(), removePins(p.decap()))
-}
-
-// DecapProgram returns the program of one door of this namespace's
-// decapsulator, for those who run it over packets of their own making. The
-// caller closes it.
-func DecapProgram(m Mode) (*ebpf.Program, error) {
-	name := decapProgEvsDecapTc
-	if m == ModeXDP {
-		name = decapProgEvsDecapXdp
-	}
-	p, err := here()
-	if err != nil {
-		return nil, err
-	}
-	prog, err := ebpf.LoadPinnedProgram(filepath.Join(p.decap(), name), nil)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, ErrNoDecap
-	}
-	return prog, err
 }

@@ -3,12 +3,12 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // Mode says which door an interface gets.
@@ -45,7 +45,8 @@ type facts struct {
 	Index  int
 	Kind   string // of the link: veth, bridge, …; device for hardware
 	Driver string // of the hardware, "" for none
-	Addr6  Addr   // an address of it, the zero value if it has none
+	// Addrs are an address of it for each family that it has any of.
+	Addrs map[uint8]Addr
 }
 
 // xdpDrivers are the drivers of physical interfaces that run XDP natively and
@@ -87,7 +88,7 @@ func interfaces() ([]facts, error) {
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_V6)
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
@@ -101,18 +102,27 @@ func interfaces() ([]facts, error) {
 }
 
 func factsOf(l netlink.Link, addrs []netlink.Addr) facts {
-	f := facts{Name: l.Attrs().Name, Index: l.Attrs().Index, Kind: l.Type()}
+	f := facts{Name: l.Attrs().Name, Index: l.Attrs().Index, Kind: l.Type(), Addrs: map[uint8]Addr{}}
 	// A fresh /sys shows this namespace's devices, the host's /sys may not;
 	// virtual interfaces have no driver in either.
 	if to, err := os.Readlink(filepath.Join("/sys/class/net", f.Name, "device/driver")); err == nil {
 		f.Driver = filepath.Base(to)
 	}
 	// The first address of the widest scope, as the kernel would take.
-	scope := unix.RT_SCOPE_NOWHERE
+	scopes := map[uint8]int{}
 	for _, a := range addrs {
-		if a.LinkIndex == f.Index && a.Scope < scope {
-			f.Addr6, scope = Addr(a.IP.To16()), a.Scope
+		family, addr := familyOf(a.IP)
+		if scope, known := scopes[family]; a.LinkIndex == f.Index && (!known || a.Scope < scope) {
+			f.Addrs[family], scopes[family] = addr, a.Scope
 		}
 	}
 	return f
+}
+
+func familyOf(ip net.IP) (family uint8, addr Addr) {
+	if four := ip.To4(); four != nil {
+		copy(addr[:], four)
+		return FamilyV4, addr
+	}
+	return FamilyV6, Addr(ip.To16())
 }

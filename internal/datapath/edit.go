@@ -56,8 +56,11 @@ func (t *Table) recover() error {
 	for i := range t.dsts.elems {
 		t.setAvailable(i, p.dsts[i])
 	}
-	for i := range live {
-		t.addVIP(i)
+	for id, slot := range live {
+		t.addVIP(id)
+		for _, e := range t.entriesAt(unpackVersion(t.services.elems[slot].Version)) {
+			t.setConf(e)
+		}
 	}
 	for i, used := range p.dsts {
 		if used {
@@ -136,7 +139,21 @@ func (t *Table) retire(s *Service, gone []Entry) {
 		}
 		t.setAvailable(int(e.Dst), false)
 		t.prepared().dsts[e.Dst] = false
+		t.orphans = true
 	}
+}
+
+// endOrphans ends the connections of the destinations that the edit removed, if
+// expire_nodest_conn asks for it.
+func (t *Table) endOrphans() error {
+	if !t.orphans {
+		return nil
+	}
+	t.orphans = false
+	if t.Settings().Sysctl[controlSysctlSYSCTL_EXPIRE_NODEST_CONN] == 0 {
+		return nil
+	}
+	return t.sweep()
 }
 
 // welcome takes destinations that are new to a service out of what it keeps of
@@ -182,6 +199,7 @@ func (t *Table) Configure(slot int, c Content) error {
 	t.now(func() {
 		for _, e := range c.Entries {
 			t.setAvailable(int(e.Dst), true)
+			t.setConf(e)
 			t.prepared().dsts[e.Dst] = true
 		}
 	})
@@ -264,6 +282,7 @@ func (t *Table) DstSlot(slot int, want Dst) (int, error) {
 	t.begin()
 	defer t.end()
 	d := &t.dsts.elems[i]
+	t.confs.elems[i] = DstConf{}
 	*d = Dst{Addr: want.Addr, Port: want.Port, Family: want.Family, Svc: uint16(slot), Incarnation: s.Incarnation}
 	d.tune(want)
 	t.zeroDst(i)
@@ -284,13 +303,29 @@ func (d *Dst) tune(want Dst) {
 	d.Flags = d.Flags&^DstLocal | want.Flags&DstLocal
 }
 
+// setConf keeps what of an entry is asked for by destination. Without an upper
+// threshold, or with a higher one, a destination is not overloaded any more. The data
+// path writes Overloaded alone.
+func (t *Table) setConf(e Entry) {
+	c := &t.confs.elems[e.Dst]
+	if e.Upper == 0 || e.Upper > c.Upper {
+		c.Overloaded = 0
+	}
+	c.Method, c.Upper, c.Lower = e.Method, e.Upper, e.Lower
+	t.setFlag(int(e.Dst), dstQuiescent, e.Weight == 0)
+	t.setFlag(int(e.Dst), dstLimited, e.Upper > 0)
+}
+
 // setAvailable tells the data path whether connections may go on to a
-// destination. It writes only a byte that the data path never does.
-func (t *Table) setAvailable(i int, on bool) {
+// destination.
+func (t *Table) setAvailable(i int, on bool) { t.setFlag(i, dstAvailable, on) }
+
+// setFlag writes only a byte that the data path never does.
+func (t *Table) setFlag(i int, flag uint8, on bool) {
 	flags := &t.dsts.elems[i].Flags
 	if on {
-		*flags |= dstAvailable
+		*flags |= flag
 	} else {
-		*flags &^= dstAvailable
+		*flags &^= flag
 	}
 }

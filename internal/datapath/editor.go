@@ -125,7 +125,12 @@ func (e *Editor) change(p place, change func(*Table) error) error {
 		}
 		t.attached = time.Now()
 	}
-	return change(t)
+	told := t.tellsStrays()
+	err := errors.Join(change(t), t.endOrphans())
+	if told || t.tellsStrays() {
+		err = errors.Join(err, t.listMasqPorts())
+	}
+	return err
 }
 
 // open sees to it that e.table is the one pinned at p.

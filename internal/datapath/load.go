@@ -77,7 +77,7 @@ func (s Sizes) dsts(memory uint64, cpus, ceiling, unitsPerDst int) int {
 	if s.Dsts > 0 {
 		return min(ceiling, s.Dsts)
 	}
-	each := uint64(unsafe.Sizeof(Dst{})+unsafe.Sizeof(Estimator{})) + uint64(unitsPerDst)*uint64(unsafe.Sizeof(Entry{})) +
+	each := uint64(unsafe.Sizeof(Dst{})+unsafe.Sizeof(DstConf{})+unsafe.Sizeof(Estimator{})) + uint64(unitsPerDst)*uint64(unsafe.Sizeof(Entry{})) +
 		uint64(cpus)*uint64(unsafe.Sizeof(Stats{}))
 	n := ceiling
 	for n > minDsts && uint64(n)*each > memory/dstsPart {
@@ -237,11 +237,12 @@ func loadSpecs(hz uint32, sizes Sizes) ([]*ebpf.CollectionSpec, error) {
 		unitsPerDst := spec.Maps[controlMapUnits].MaxEntries / ceiling
 		dsts := uint32(sizes.dsts(memorySize(), cpus, int(ceiling), int(unitsPerDst)))
 		spec.Maps[controlMapDsts].MaxEntries = dsts
+		spec.Maps[controlMapDstConfs].MaxEntries = dsts
 		spec.Maps[controlMapEstimators].MaxEntries = dsts
 		spec.Maps[controlMapUnits].MaxEntries = max(minUnits, dsts*unitsPerDst)
 		spec.Maps[controlMapStatsMap].MaxEntries = dsts * uint32(cpus)
-		spec.Maps[controlMapConns4].MaxEntries = uint32(buckets4 + overflow4)
-		spec.Maps[controlMapConns6].MaxEntries = uint32(buckets6 + overflow6)
+		spec.Maps[controlMapConns4].MaxEntries = uint32(buckets4 + overflow4 + cpus) // see one_packet.h
+		spec.Maps[controlMapConns6].MaxEntries = uint32(buckets6 + overflow6 + cpus)
 		facts[controlVarConfDsts] = dsts
 		for name, value := range facts {
 			if v := spec.Variables[name]; v != nil {

@@ -58,7 +58,9 @@ func (t *Table) attachAll(asked func(name string) bool) error {
 		return err
 	}
 	a := t.attacher()
-	if err := errors.Join(a.dropStale(present), a.tellAddrs(present)); err != nil {
+	err = errors.Join(a.dropStale(append(present, loopback)), a.tellAddrs(present),
+		a.setLoopback(Mode(t.Settings().Mode)))
+	if err != nil {
 		return err
 	}
 	for _, f := range present {

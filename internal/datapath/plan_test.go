@@ -14,6 +14,7 @@ func inMemory(services, units, dsts int) *Table {
 		services: array[Service]{elems: make([]Service, services)},
 		units:    array[controlUnit]{elems: make([]controlUnit, units)},
 		dsts:     array[Dst]{elems: make([]Dst, dsts)},
+		confs:    array[DstConf]{elems: make([]DstConf, dsts)},
 		filter:   array[controlFilter]{elems: make([]controlFilter, 1)},
 		stats:    array[Stats]{elems: make([]Stats, dsts)},
 		rates:    array[Estimator]{elems: make([]Estimator, dsts)},

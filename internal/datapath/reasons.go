@@ -20,9 +20,11 @@ type Reason struct {
 var Reasons = []Reason{
 	{"new_connection", "connections made"},
 	{"reopened", "connections in TIME_WAIT or CLOSE ended because their client opened them anew"},
+	{"expired", "connections ended because their destination is gone or quiescent, as the settings ask"},
 	{"slow_path", "packets XDP left to tc: next hop not resolved, or an interface without XDP"},
 	{"table_full", "new connections dropped: no slot in the connection table"},
 	{"no_destination", "new connections refused: no destination that may take them"},
+	{"no_connection", "packets refused: from the port of a masqueraded server, and of no connection, as nat_icmp_send asks"},
 	{"destination_gone", "packets dropped: their connection's destination was removed"},
 	{"not_a_start", "packets left to the kernel: to a service, but no connection and no start of one"},
 	{"method_unsupported", "new connections dropped: forwarding method not in this data path"},
@@ -34,6 +36,8 @@ var Reasons = []Reason{
 	{"malformed", "packets left to the kernel: not as long as they say"},
 	{"fragment", "fragments left to the kernel: they came before the first of their packet"},
 	{"rewrite_failed", "packets dropped: could not be written"},
+	{"new_template", "persistence templates made"},
+	{"one_packet", "packets scheduled by themselves, without a connection"},
 	{"uncut", "packets dropped: several in one, for a tunnel with a checksum, and not cut before; see docs/tunnels.md"},
 }
 

@@ -13,6 +13,8 @@ type (
 	Entry = controlEntry
 	// Dst is a destination slot.
 	Dst = controlDst
+	// DstConf is what of a destination's configuration its slot has.
+	DstConf = controlDstConf
 	// Conn is a connection, all of one over IPv4.
 	Conn = controlConn
 	// Stats are one CPU's counters of a destination.
@@ -70,8 +72,22 @@ var places = map[uint8]int{
 // DstLocal marks a Dst whose address is the director's own.
 const DstLocal = uint8(controlDstFlagsDST_LOCAL)
 
-// ConnMethod is where the two bits of the method lie in Conn.Flags.
-const ConnMethod = uint8(controlConnFlagsCONN_METHOD)
+// Flags of a Conn.
+const (
+	// ConnMethod is where the two bits of the method lie.
+	ConnMethod = uint8(controlConnFlagsCONN_METHOD)
+	// ConnSamePort marks one that keeps the packet's port.
+	ConnSamePort = uint8(controlConnFlagsCONN_SAME_PORT)
+	// ConnRetired are the two bits of a template that leads nowhere any more.
+	ConnRetired = uint8(controlConnFlagsCONN_RETIRED)
+)
+
+// Template is the bit of Conn.Proto that persistence templates have.
+const Template = uint8(0x40)
+
+// TemplateAssured is the bit in State of a template one of whose connections was
+// answered.
+const TemplateAssured = uint8(controlTemplateStateTEMPLATE_ASSURED)
 
 // Connection states whose timeouts ipvsadm --set changes.
 const (
@@ -95,7 +111,10 @@ const (
 const (
 	svcFree      = uint32(controlSvcStateSVC_FREE)
 	svcLive      = uint32(controlSvcStateSVC_LIVE)
+	methodMasq   = uint8(controlMethodMETHOD_MASQ)
+	dstQuiescent = uint8(controlDstFlagsDST_QUIESCENT)
 	dstAvailable = uint8(controlDstFlagsDST_AVAILABLE)
+	dstLimited   = uint8(controlDstFlagsDST_LIMITED)
 	connLive     = uint8(controlConnFlagsCONN_LIVE)
 )
 

@@ -20,12 +20,14 @@ type Table struct {
 	attached time.Time
 	filtered time.Time
 	stale    bool // the filter has addresses that nothing needs
+	orphans  bool // there may be connections whose destination this edit removed
 	// filteredFor are the families that had services then.
 	filteredFor [2]bool
 	settings    array[Settings]
 	services    array[Service]
 	units       array[controlUnit]
 	dsts        array[Dst]
+	confs       array[DstConf] // beside dsts
 	filter      array[controlFilter]
 	stats       array[Stats]
 	rates       array[Estimator]
@@ -68,6 +70,9 @@ func (t *Table) mapAll() (err error) {
 	if t.dsts, err = mapArray[Dst](dir, controlMapDsts); err != nil {
 		return err
 	}
+	if t.confs, err = mapArray[DstConf](dir, controlMapDstConfs); err != nil {
+		return err
+	}
 	if t.filter, err = mapArray[controlFilter](dir, controlMapFilterMap); err != nil {
 		return err
 	}
@@ -87,6 +92,7 @@ func (t *Table) Close() error {
 	t.services.close()
 	t.units.close()
 	t.dsts.close()
+	t.confs.close()
 	t.filter.close()
 	t.stats.close()
 	t.rates.close()
@@ -185,6 +191,11 @@ func (t *Table) Advance(by time.Duration) error {
 		return err
 	}
 	t.Settings().Clock += uint32(by * time.Duration(hz) / time.Second)
+	return t.sweep()
+}
+
+// sweep ends the connections that have to end without waiting for the timer.
+func (t *Table) sweep() error {
 	sweep, err := ebpf.LoadPinnedProgram(filepath.Join(t.place.table(), controlProgEvsSweep), nil)
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)

@@ -29,9 +29,7 @@ type DirectorFacts struct {
 	Conns []ipvs.Conn
 	// ClientWays are the ways to the clients of Conns.
 	ClientWays map[netip.Addr]hostnet.Way
-	// Clamped says that the segments of TCP are kept to what fits.
-	Clamped bool
-	Tuning  []hostnet.Change // what `evs director setup` would change
+	Tuning     []hostnet.Change // what `evs director setup` would change
 }
 
 var directorChecks = []check[DirectorFacts]{
@@ -303,7 +301,7 @@ func wayMTU(f DirectorFacts) []Finding {
 	return f.eachServer(func(_ ipvs.Service, d ipvs.Destination) []Finding {
 		a := d.Addr.Addr()
 		link, ok := f.Link(f.Ways[a].Iface)
-		if d.Method != ipvs.Tunnel || !ok || link.MTU == 0 || f.Clamped {
+		if d.Method != ipvs.Tunnel || !ok || link.MTU == 0 {
 			return nil
 		}
 		room := link.MTU - outerBytes[d.Tunnel.Type.String()]

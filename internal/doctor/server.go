@@ -42,7 +42,7 @@ type ServerFacts struct {
 	Fou []hostnet.Change
 	// Dropped is how many packets the reverse-path check has dropped.
 	Dropped uint64
-	// Director tells that this host has a table with the VIP itself.
+	// Serves are VIPs of a table of the host's own: as a director it has them.
 	Serves map[netip.Addr]bool
 }
 

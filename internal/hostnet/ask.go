@@ -20,8 +20,9 @@ type Answer struct {
 	MAC   string
 }
 
-// askPatience is how long answers are waited for; a link answers in a fraction.
-const askPatience = 500 * time.Millisecond
+// askPatience is how long answers are waited for; a link answers in a fraction,
+// but a busy host may not.
+const askPatience = time.Second
 
 // AskOwners asks on an interface who has the addresses, by ARP or neighbour
 // discovery, in its own name and without claiming anything: no cache learns but

@@ -15,6 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrNoTunnelDevice says that the kernel has no device that takes packets out of
+// such tunnels.
+var ErrNoTunnelDevice = errors.New("this kernel has no such tunnel device")
+
 // devicePrefix begins the names of tunnel ends that setup makes.
 const devicePrefix = "evs"
 
@@ -172,7 +176,7 @@ func applyDevice(c Change) error {
 	}
 	err = netlink.LinkAdd(link)
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENODEV) {
-		return fmt.Errorf("%w: or use EVS's own decapsulator: --decap evs", ErrNoTunnelDevice)
+		return fmt.Errorf("%w: use EVS's own decapsulator with --decap evs", ErrNoTunnelDevice)
 	}
 	return err
 }

@@ -47,9 +47,9 @@ func virtual(c ipvs.Conn) netip.AddrPort {
 	}
 	mark := [16]byte{byte(c.FWMark >> 24), byte(c.FWMark >> 16), byte(c.FWMark >> 8), byte(c.FWMark)}
 	if c.Client.Addr().Is4() {
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(mark[:4])), 0)
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(mark[:4])), c.Virtual.Port())
 	}
-	return netip.AddrPortFrom(netip.AddrFrom16(mark), 0)
+	return netip.AddrPortFrom(netip.AddrFrom16(mark), c.Virtual.Port())
 }
 
 // addrPort writes address and port, by name unless the format is numeric.

@@ -15,13 +15,31 @@ import (
 	"github.com/evs-project/evs/test/conformance"
 )
 
-// numbers are names of hosts and services for those who write numbers only.
-type numbers struct{}
+// names are those that the recordings were made with: of some hosts, and of the
+// services that occur.
+type names struct{ ipvsadm.ServiceFile }
 
-func (numbers) HostAddr(string) (netip.Addr, bool)        { return netip.Addr{}, false }
-func (numbers) HostName(netip.Addr) (string, bool)        { return "", false }
-func (numbers) ServicePort(string, string) (uint16, bool) { return 0, false }
-func (numbers) ServiceName(uint16, string) (string, bool) { return "", false }
+var hosts = map[string]netip.Addr{
+	"vip.example":  netip.MustParseAddr("198.51.100.129"),
+	"rs1.example":  netip.MustParseAddr("203.0.113.1"),
+	"vip6.example": netip.MustParseAddr("2001:db8:2::81"),
+}
+
+var recorded = names{ipvsadm.ReadServices(strings.NewReader("http 80/tcp\ndomain 53/udp\nmdns 5353/udp\nhttp-alt 8080/tcp\n"))}
+
+func (names) HostAddr(name string) (netip.Addr, bool) {
+	addr, ok := hosts[name]
+	return addr, ok
+}
+
+func (names) HostName(addr netip.Addr) (string, bool) {
+	for name, a := range hosts {
+		if a == addr {
+			return name, true
+		}
+	}
+	return "", false
+}
 
 // keep is the director's table as ipvsadm gets it: it stays open.
 type keep struct{ ipvsadm.Table }
@@ -35,7 +53,7 @@ func (b *Bed) Ipvsadm(argv ...string) (stdout, stderr string, exit int) {
 		ipvsadm.Streams{In: strings.NewReader(""), Out: &out, Err: &errs},
 		ipvsadm.Host{
 			Open:  func(context.Context) (ipvsadm.Table, error) { return keep{b.table}, nil },
-			Names: numbers{},
+			Names: recorded,
 		})
 	return out.String(), errs.String(), exit
 }

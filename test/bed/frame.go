@@ -142,6 +142,8 @@ func (p Packet) sctp(chunk byte) []byte {
 		value = 16
 	case "SACK", "COOKIE_ECHO":
 		value = 12
+	case "HEARTBEAT":
+		value = 8
 	case "SHUTDOWN":
 		value = 4
 	}

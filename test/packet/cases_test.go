@@ -153,7 +153,7 @@ var cases = []struct {
 			f = append(f[:34:34], append([]byte{1, 1, 1, 0}, f[34:]...)...)
 			f[14], f[17] = 0x46, f[17]+4
 			return bed.Checksummed(f)
-		}),
+		}).slowly(),
 	}},
 	{"an IP header shorter than it can be passes", []step{sent("tcp", "S").changed(word(0, 0x4400)).but(leave, "")}},
 	{"a packet of another version of IP passes", []step{sent("tcp", "S").changed(word(0, 0x6500)).but(leave, "")}},

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * Who gets a new connection: the destination that the scheduler picks, or for a
+ * persistent service the one its template names. The first connection of a network
+ * of clients makes the template, for as long as the service says; each further one
+ * makes it last that long again.
+ */
+#pragma once
+
+#include "birth.h"
+#include "leave.h"
+#include "service.h"
+#include "template.h"
+
+/* Whom a packet that begins a connection is given to, and how. */
+struct choice {
+	__u32 dst;
+	__u8 method;	 /* as configured */
+	__u8 control;	 /* of the connection, as in struct conn */
+	__u8 flags;	 /* of the connection, further ones */
+	__u8 one_packet; /* it is to be a connection of one packet */
+	__u8 persistent; /* it is to have a template */
+};
+
+/* What it takes to make a connection, and its template. It lies in a map, as the
+ * stack is small. */
+struct making {
+	struct pkt pkt; /* the packet as its template would be found by */
+	struct birth template, conn;
+	struct remains remains; /* of the connection before */
+	struct choice choice;
+	struct entry entry;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct making);
+} makings SEC(".maps");
+
+static __always_inline struct making *making_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&makings, &zero);
+}
+
+/* Not an error: nobody has chosen yet. No reason has its number. */
+#define SCHEDULE 0x300
+
+static __always_inline const struct version *service_version(const struct service *s)
+{
+	union unit *u = unit_get(READ_ONCE(s->version) & ((1 << VERSION_UNIT_BITS) - 1));
+
+	return u ? &u->version : NULL;
+}
+
+/* How a connection says which template is its own: 0 where a mask is no prefix. */
+static __always_inline __u8 control_of(const struct version *v, const __u8 family)
+{
+	__u32 host = ~bpf_ntohl(v->mask);
+
+	return family == FAMILY_V4 && host & (host + 1) ? 0 : v->prefix_len + 1;
+}
+
+/*
+ * The packet as its template would be found by: from the client's network, to the
+ * VIP and to the port if the service has one. Of FTP (RFC 959) one template is for
+ * control and data, whose port only the two ends know.
+ */
+static __always_inline void template_packet(struct pkt *t, const struct pkt *p,
+					    const struct service *s, const struct version *v,
+					    const __u8 family)
+{
+	t->family = family;
+	t->proto = p->proto | TEMPLATE;
+	t->sport = 0;
+	t->dport = p->dport == s->key.port && p->dport != bpf_htons(FTP_PORT) ? p->dport : 0;
+	t->saddr = p->saddr;
+	t->daddr = p->daddr;
+	if (family == FAMILY_V6)
+		addr_truncate(&t->saddr, v->prefix_len, family);
+	else
+		t->saddr.w[0] &= v->mask;
+	if (s->key.fwmark) {
+		t->proto = TEMPLATE;
+		t->dport = 0;
+		addr_mark(&t->daddr, s->key.fwmark);
+	}
+}
+
+/* Whether a template still leads to its destination. */
+static __always_inline bool template_leads(const struct dst *d)
+{
+	struct settings *set = settings_get();
+
+	if (!(d->flags & DST_AVAILABLE))
+		return false;
+	return !(d->flags & DST_QUIESCENT) || !set ||
+	       !set->sysctl[SYSCTL_EXPIRE_QUIESCENT_TEMPLATE];
+}
+
+/* Finds the template and renews it. */
+static __always_inline bool template_find(struct making *m, __u32 now, const __u8 family)
+{
+	struct birth_lock *lock = birth_lock_get(m->template.hash);
+	struct dst_conf *c;
+	struct conn_ref t;
+
+	if (!lock ||
+	    !conn_open(conn_seek(&m->template.flow, &m->pkt, m->template.hash, now, family),
+		       &m->template.flow, &m->pkt, now, &t, family))
+		return false;
+	m->choice.dst = t.conn->dst;
+	c = dst_conf_get(m->choice.dst);
+	if (!c)
+		return false;
+	m->choice.method = c->method;
+	if (template_leads(t.dst))
+		return template_renew(t.conn, t.life, lock, now, m->choice.control);
+	template_retire(t.conn, t.life, lock);
+	return false;
+}
+
+/* Looks for what was decided before: 0 if a template says who gets the packet,
+ * SCHEDULE if the scheduler is to, or what became of the packet. */
+static __always_inline int service_consult(const struct pkt *p, const struct service *s,
+					   __u32 now, const __u8 family)
+{
+	const struct version *v = service_version(s);
+	struct making *m = making_get();
+	struct choice *c;
+
+	if (!v || !m)
+		return -REASON_NO_DESTINATION;
+	c = &m->choice;
+	__builtin_memset(c, 0, sizeof(*c));
+	c->one_packet = v->flags & SVC_ONEPACKET && p->proto == IPPROTO_UDP;
+	if (c->one_packet && CTX_IS_XDP)
+		return REASON_SLOW_PATH; /* which would schedule it once more */
+	if (!(v->flags & SVC_PERSISTENT)) /* of FTP's data nothing is known */
+		return s->key.fwmark || p->dport == s->key.port ? SCHEDULE : LEAVE;
+	c->persistent = true;
+	if (!c->one_packet)
+		c->control = control_of(v, family);
+	if (p->dport != s->key.port)
+		c->flags = CONN_SAME_PORT;
+	template_packet(&m->pkt, p, s, v, family);
+	flow_forward(&m->pkt, &m->template.flow, family);
+	m->template.hash = client_hash(&m->template.flow);
+	return template_find(m, now, family) ? 0 : SCHEDULE;
+}
+
+/* Makes a template of what the scheduler has chosen. */
+static __always_inline int template_make(const struct service *s, __u32 now, const __u8 family)
+{
+	const struct version *v = service_version(s);
+	struct making *m = making_get();
+	struct birth *b;
+	struct dst *d;
+	int rc;
+
+	if (!v || !m)
+		return -REASON_NO_DESTINATION;
+	d = dst_get(m->choice.dst);
+	if (!d)
+		return -REASON_NO_DESTINATION;
+	b = &m->template;
+	b->dst = m->choice.dst;
+	b->now = now;
+	b->life.word = 0;
+	b->life.flags = CONN_LIVE;
+	b->life.expires = jiffies_after(now, v->timeout);
+	b->control = v->timeout >> 16;
+	b->nexthop = v->timeout;
+	b->nexthop_stamp = m->choice.control != 0;
+	rc = family == FAMILY_V6 ? conn_birth6(b, &m->pkt) : conn_birth4(b, &m->pkt);
+	if (rc == BIRTH_NEW) {
+		__sync_fetch_and_add(&d->persistent, 1);
+		dst_came(b->dst, d);
+		count(REASON_NEW_TEMPLATE);
+		return 0;
+	}
+	/* another CPU has just made it */
+	return rc == BIRTH_EXISTS && template_find(m, now, family) ? 0 : -REASON_TABLE_FULL;
+}
+
+/* Functions of their own for the verifier's sake. */
+__noinline int service_consult4(const struct pkt *p, const struct service *s, __u32 now)
+{
+	return p && s ? service_consult(p, s, now, FAMILY_V4) : -REASON_NO_DESTINATION;
+}
+
+__noinline int service_consult6(const struct pkt *p, const struct service *s, __u32 now)
+{
+	return p && s ? service_consult(p, s, now, FAMILY_V6) : -REASON_NO_DESTINATION;
+}
+
+__noinline int template_make4(const struct service *s, __u32 now)
+{
+	return s ? template_make(s, now, FAMILY_V4) : -REASON_NO_DESTINATION;
+}
+
+__noinline int template_make6(const struct service *s, __u32 now)
+{
+	return s ? template_make(s, now, FAMILY_V6) : -REASON_NO_DESTINATION;
+}
+
+/* Chooses a destination for a new connection, and holds the template if there is
+ * one: 0, or what became of the packet. */
+static __always_inline int service_choose(const struct pkt *p, struct service *s,
+					  struct making *m, __u32 now, const __u8 family)
+{
+	int rc = family == FAMILY_V6 ? service_consult6(p, s, now) : service_consult4(p, s, now);
+
+	if (rc != SCHEDULE)
+		return rc;
+	rc = service_pick(s, p, &m->entry);
+	if (rc)
+		return rc;
+	m->choice.dst = m->entry.dst;
+	m->choice.method = m->entry.method;
+	if (!m->choice.persistent)
+		return 0;
+	return family == FAMILY_V6 ? template_make6(s, now) : template_make4(s, now);
+}
