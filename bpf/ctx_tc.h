@@ -69,6 +69,17 @@ static __always_inline __u32 ctx_ifindex(CTX *ctx)
 	return ctx->ifindex;
 }
 
+#define VLAN_NUMBER 0xfff
+
+/* Whether the frame has a tag, and goes on to the interface of its VLAN, which has a
+ * program of its own. A tag that only says how urgent it is goes. */
+static __always_inline bool ctx_is_tagged(CTX *ctx)
+{
+	if (!ctx->vlan_present)
+		return false;
+	return ctx->vlan_tci & VLAN_NUMBER || bpf_skb_vlan_pop(ctx);
+}
+
 static __always_inline bool ctx_is_ours(CTX *ctx, struct ethhdr *eth)
 {
 	return ctx->pkt_type == PKT_TYPE_HOST;

@@ -54,6 +54,12 @@ static __always_inline __u32 ctx_ifindex(CTX *ctx)
 	return ctx->ingress_ifindex;
 }
 
+/* What has a tag is no packet of IP here: it is left to the kernel and tc. */
+static __always_inline bool ctx_is_tagged(CTX *ctx)
+{
+	return false;
+}
+
 /* The NIC has filtered by address; what is left is multicast. */
 static __always_inline bool ctx_is_ours(CTX *ctx, struct ethhdr *eth)
 {

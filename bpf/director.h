@@ -99,8 +99,11 @@ static __noinline int director6(CTX *ctx)
 
 static __always_inline int packet_enter(CTX *ctx)
 {
-	struct ethhdr *eth = ctx_header(ctx, 0, sizeof(*eth));
+	struct ethhdr *eth;
 
+	if (ctx_is_tagged(ctx))
+		return CTX_PASS;
+	eth = ctx_header(ctx, 0, sizeof(*eth));
 	if (!eth || !ctx_is_ours(ctx, eth))
 		return CTX_PASS;
 	if (eth->h_proto == bpf_htons(ETH_P_IP))

@@ -41,7 +41,8 @@ struct members {
 	__u32 used;    /* jiffies */
 	__u32 changed; /* jiffies when a member came or went */
 	__u32 size;
-	__u32 dst[LOCALITY_MEMBERS]; /* who came last stands last */
+	__u32 dst[LOCALITY_MEMBERS];	/* who came last stands last */
+	__u32 weight[LOCALITY_MEMBERS]; /* what each had when last seen */
 };
 
 struct locality_set {

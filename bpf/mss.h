@@ -19,10 +19,30 @@ struct mss_walk {
 	bool found;
 };
 
-static long mss_step(__u32 i, struct mss_walk *w)
-{
-	__u8 kind = w->options[w->at & 63], len = w->options[(w->at + 1) & 63];
+/* In a map, as the stack is small where this is called from. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mss_walk);
+} mss_walks SEC(".maps");
 
+static __always_inline struct mss_walk *mss_walk_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&mss_walks, &zero);
+}
+
+static long mss_step(__u32 i, void *nothing)
+{
+	struct mss_walk *w = mss_walk_get();
+	__u8 kind, len;
+
+	if (!w)
+		return 1;
+	kind = w->options[w->at & 63];
+	len = w->options[(w->at + 1) & 63];
 	if (w->at + 4 > w->size || !kind)
 		return 1;
 	if (kind == 1) { /* padding, one byte */
@@ -89,17 +109,19 @@ static __always_inline bool mss_write(CTX *ctx, __u32 l4, __u32 at, __u16 old, _
  * announces nothing, or no more. A function of its own, as few packets need it. */
 __noinline int mss_lower(CTX *ctx, __u32 l4, __u32 limit)
 {
-	struct mss_walk w = {};
+	struct mss_walk *w = mss_walk_get();
 	__u16 old, new = bpf_htons(limit);
 	__u32 value;
 
-	if (!mss_read(ctx, l4, &w))
+	if (!w || !mss_read(ctx, l4, w))
 		return 0;
-	bpf_loop(TCP_OPTIONS_MAX, mss_step, &w, 0);
-	if (!w.found)
+	w->at = 0;
+	w->found = false;
+	bpf_loop(TCP_OPTIONS_MAX, mss_step, NULL, 0);
+	if (!w->found)
 		return 0;
-	value = (w.at + 2) & 63;
-	old = w.options[value] | w.options[(value + 1) & 63] << 8;
+	value = (w->at + 2) & 63;
+	old = w->options[value] | w->options[(value + 1) & 63] << 8;
 	if (bpf_ntohs(old) <= limit)
 		return 0;
 	return mss_write(ctx, l4, l4 + sizeof(struct tcphdr) + value, old, new, value & 1);

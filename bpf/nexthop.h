@@ -99,12 +99,16 @@ static __always_inline void route_from(struct route *r, const union addr *src, c
 		r->src.w[0] = src->w[0];
 }
 
+#define FIB_LOOKUP_MARK (1 << 5) /* BPF_FIB_LOOKUP_MARK of Linux 6.10; others refuse it */
+#define EINVAL 22
+
 /* Puts the question to the routing table. len 0xffff, more than any way takes,
  * asks how much it does take. */
 static __always_inline long route_lookup(CTX *ctx, struct work *w, __u16 len)
 {
 	struct bpf_fib_lookup *fib = &w->fib;
 	struct route *r = &w->route;
+	long rc;
 
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->l4_protocol = w->pkt.proto;
@@ -118,6 +122,12 @@ static __always_inline long route_lookup(CTX *ctx, struct work *w, __u16 len)
 		fib->family = AF_INET;
 		fib->ipv4_src = r->src.w[0];
 		fib->ipv4_dst = r->dst.w[0];
+	}
+	if (w->pkt.mark) {
+		*(__u32 *)fib->smac = w->pkt.mark; /* where the question has it */
+		rc = bpf_fib_lookup(ctx, fib, sizeof(*fib), FIB_LOOKUP_MARK);
+		if (rc != -EINVAL)
+			return rc;
 	}
 	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 }

@@ -37,6 +37,7 @@ struct locality_work {
 	__u64 seen;  /* members that are destinations, a bit by place */
 	__u32 place; /* in the set, of what was looked for */
 	__u32 leaves, joins; /* the set: a place in it, a destination */
+	__u32 weight; /* of who joins */
 	__u32 unlocked; /* and what follows it: a set to be remembered */
 	struct members fresh;
 };

@@ -8,8 +8,8 @@
  * over. (Linux Virtual Server, "Job Scheduling Algorithms".)
  *
  * Sets are bounded: who joins a full one replaces who has been in it for longest.
- * Members that were removed from the service stay, as they may come back, and are
- * the first to leave a set that shrinks.
+ * Members that were removed from the service stay, as they may come back; when a set
+ * shrinks they are as busy as their weight was when last seen.
  *
  * Memory: as lblc.
  */
@@ -52,25 +52,34 @@ static __always_inline bool member_wins(const struct member *m, const struct mem
 	return best->c.index < 0 || order < 0 || (!order && m->age > best->age);
 }
 
+/* Reads how busy a destination of some weight is. */
+static __always_inline bool member_read(struct member *m, __u32 dst, __u32 weight)
+{
+	struct dst *d = bpf_map_lookup_elem(&dsts, &dst);
+
+	if (!d || !weight)
+		return false;
+	m->c.weight = weight;
+	m->c.active = READ_ONCE(d->active);
+	m->c.inactive = READ_ONCE(d->inactive);
+	m->c.load = connections(&m->c);
+	return true;
+}
+
 static long lblcr_step(__u32 i, struct lblcr_walk *w)
 {
 	struct entry *e = entry_get(w->view, i);
 	struct locality_work *r = w->work;
 	struct member m = {};
-	struct dst *d;
 
 	m.age = e ? set_find(w->set, e->dst, r) : NOT_MEMBER;
 	if (m.age >= NOT_MEMBER)
 		return 0;
 	r->seen |= 1ull << m.age;
-	d = bpf_map_lookup_elem(&dsts, &e->dst);
-	if (!d || !e->weight)
-		return 0;
+	WRITE_ONCE(w->set->is.weight[m.age], e->weight);
 	m.c.index = i;
-	m.c.weight = e->weight;
-	m.c.active = READ_ONCE(d->active);
-	m.c.inactive = READ_ONCE(d->inactive);
-	m.c.load = connections(&m.c);
+	if (!member_read(&m, e->dst, e->weight))
+		return 0;
 	if (entry_usable(e) && member_wins(&m, &r->least, busier(&m.c, &r->least.c)))
 		r->least = m;
 	if (member_wins(&m, &r->most, busier(&r->most.c, &m.c)))
@@ -99,38 +108,47 @@ static __always_inline void set_edit(struct locality_set *set, struct locality_w
 	if (READ_ONCE(r->leaves) < set->is.size) {
 #pragma clang loop unroll(disable)
 		for (int i = 0; i < LOCALITY_MEMBERS - 1; i++)
-			if (i >= READ_ONCE(r->leaves))
+			if (i >= READ_ONCE(r->leaves)) {
 				WRITE_ONCE(set->is.dst[i], set->is.dst[i + 1]);
+				WRITE_ONCE(set->is.weight[i], set->is.weight[i + 1]);
+			}
 		set->is.size--;
 		set->is.changed = now;
 	}
 	if (READ_ONCE(r->joins) != NOBODY) {
 		set->is.dst[set->is.size & (LOCALITY_MEMBERS - 1)] = r->joins;
+		set->is.weight[set->is.size & (LOCALITY_MEMBERS - 1)] = r->weight;
 		set->is.size++;
 		set->is.changed = now;
 	}
 	bpf_spin_unlock(&set->lock);
 }
 
-/* The place of the lowest bit that is set. */
-static __always_inline __u32 lowest(__u64 bits)
+/* Lets a member that is gone from the service be the busiest. */
+static long gone_step(__u32 i, struct lblcr_walk *w)
 {
-	return __builtin_popcountll((bits & -bits) - 1);
+	struct locality_work *r = w->work;
+	struct member m = {.age = i};
+
+	if (i >= LOCALITY_MEMBERS)
+		return 1;
+	if (r->seen >> i & 1 || !member_read(&m, w->set->is.dst[i], w->set->is.weight[i]))
+		return 0;
+	if (member_wins(&m, &r->most, busier(&r->most.c, &m.c)))
+		r->most = m;
+	return 0;
 }
 
-/* The place of the member that a set is to lose as it was unchanged for long, if
- * so: one that is gone from the service, else the busiest. */
-static __always_inline __u32 set_excess(const struct locality_set *set,
-					const struct locality_work *r, __u32 now)
+/* The place of the member that a set is to lose as it was unchanged for long. */
+static __noinline __u32 set_excess(struct locality_set *set, struct locality_work *r, __u32 now)
 {
+	struct lblcr_walk w = {.set = set, .work = r};
 	__u32 size = READ_ONCE(set->is.size);
 	__u32 due = READ_ONCE(set->is.changed) + locality_jiffies(SYSCTL_LBLCR_EXPIRATION);
-	__u64 gone = ~r->seen;
 
 	if (size < 2 || (__s32)(now - due) <= 0)
 		return NOT_MEMBER;
-	if (gone && lowest(gone) < size)
-		return lowest(gone);
+	bpf_loop(size, gone_step, &w, 0);
 	return r->most.c.index < 0 ? NOT_MEMBER : r->most.age;
 }
 
@@ -181,8 +199,10 @@ static __always_inline int lblcr_pick(struct service *s, const struct view *v, c
 	if (position < 0) {
 		position = home_choose(s, v);
 		e = position < 0 ? NULL : entry_get(v, position);
-		if (e)
+		if (e) {
 			r->joins = e->dst;
+			r->weight = e->weight;
+		}
 	}
 	if (set) {
 		WRITE_ONCE(r->leaves, set_excess(set, r, now));
@@ -191,6 +211,7 @@ static __always_inline int lblcr_pick(struct service *s, const struct view *v, c
 		r->fresh.used = r->fresh.changed = now;
 		r->fresh.size = 1;
 		r->fresh.dst[0] = r->joins;
+		r->fresh.weight[0] = r->weight;
 		/* without room it is chosen again the next time */
 		bpf_map_update_elem(&locality_sets, &r->key, &r->unlocked, BPF_NOEXIST);
 	}

@@ -187,13 +187,13 @@ func (a attacher) shut(d door, f facts) error {
 // after tc and goes before it, so that no packet meets a closed house. Unless
 // strict, tc is enough where the driver refuses XDP.
 func (a attacher) set(f facts, m Mode, strict bool) error {
-	if m == ModeOff {
+	c := choose(f, m)
+	if c.None {
 		return errors.Join(a.setXDP(f, false), a.eachTC(a.shut, f))
 	}
 	if err := a.eachTC(a.open, f); err != nil {
 		return err
 	}
-	c := choose(f, m)
 	err := a.setXDP(f, c.XDP)
 	if err != nil && (m == ModeAuto || !strict) {
 		return a.setXDP(f, false)

@@ -76,6 +76,15 @@ const (
 	decapDecapRoleDECAP_LOCAL decapDecapRole = 2
 )
 
+type decapMssWalk struct {
+	_       structs.HostLayout
+	Options [64]uint8
+	Size    uint32
+	At      uint32
+	Found   bool
+	_       [3]byte
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -83,6 +92,7 @@ const (
 	decapMapDecapAddrMap  = "decap_addr_map"
 	decapMapDecapConfMap  = "decap_conf_map"
 	decapMapDecapCountMap = "decap_count_map"
+	decapMapMssWalks      = "mss_walks"
 	decapProgEvsAnnounce  = "evs_announce"
 	decapProgEvsDecapTc   = "evs_decap_tc"
 	decapProgEvsDecapXdp  = "evs_decap_xdp"
@@ -143,6 +153,7 @@ type decapMapSpecs struct {
 	DecapAddrMap  *ebpf.MapSpec `ebpf:"decap_addr_map"`
 	DecapConfMap  *ebpf.MapSpec `ebpf:"decap_conf_map"`
 	DecapCountMap *ebpf.MapSpec `ebpf:"decap_count_map"`
+	MssWalks      *ebpf.MapSpec `ebpf:"mss_walks"`
 }
 
 // decapVariableSpecs contains global variables before they are loaded into the kernel.
@@ -175,6 +186,7 @@ type decapMaps struct {
 	DecapAddrMap  *ebpf.Map `ebpf:"decap_addr_map"`
 	DecapConfMap  *ebpf.Map `ebpf:"decap_conf_map"`
 	DecapCountMap *ebpf.Map `ebpf:"decap_count_map"`
+	MssWalks      *ebpf.Map `ebpf:"mss_walks"`
 }
 
 func (m *decapMaps) Close() error {
@@ -182,6 +194,7 @@ func (m *decapMaps) Close() error {
 		m.DecapAddrMap,
 		m.DecapConfMap,
 		m.DecapCountMap,
+		m.MssWalks,
 	)
 }
 

@@ -45,6 +45,7 @@ type facts struct {
 	Index  int
 	Kind   string // of the link: veth, bridge, …; device for hardware
 	Driver string // of the hardware, "" for none
+	Master string // the bond, team or bridge it is a member of, "" for none
 	// Addrs are an address of it for each family that it has any of.
 	Addrs map[uint8]Addr
 }
@@ -60,6 +61,7 @@ var xdpDrivers = []string{
 // choice is the door for an interface, and why.
 type choice struct {
 	XDP    bool
+	None   bool // not even tc
 	Reason string
 }
 
@@ -67,13 +69,17 @@ type choice struct {
 func choose(f facts, m Mode) choice {
 	switch {
 	case m == ModeOff:
-		return choice{Reason: "switched off"}
+		return choice{None: true, Reason: "switched off"}
 	case f.Name == cutIn:
 		return choice{Reason: "it cuts packets for tunnels with a checksum, which is tc's to do"}
 	case m == ModeXDP:
 		return choice{XDP: true, Reason: "asked for"}
 	case m == ModeTC:
 		return choice{Reason: "asked for"}
+	case f.Master != "":
+		// Routes and rules know the master alone, and so does the kernel when
+		// it asks who a packet came in by.
+		return choice{None: true, Reason: "a member of " + f.Master + ", which has the programs"}
 	case f.Driver == "":
 		return choice{Reason: f.Kind + ": a virtual interface, tc keeps checksum offload and segmentation"}
 	case slices.Contains(xdpDrivers, f.Driver):
@@ -95,17 +101,29 @@ func interfaces() ([]facts, error) {
 	var all []facts
 	for _, l := range links {
 		if l.Attrs().EncapType == "ether" && l.Attrs().Name != cutOut {
-			all = append(all, factsOf(l, addrs))
+			f := factsOf(l, addrs)
+			f.Master = masterOf(l, links)
+			all = append(all, f)
 		}
 	}
 	return all, nil
 }
 
+// masterOf is the name of the interface that gets what comes in by a member.
+func masterOf(member netlink.Link, links []netlink.Link) string {
+	for _, l := range links {
+		if l.Attrs().Index == member.Attrs().MasterIndex && slices.Contains([]string{"bond", "team", "bridge"}, l.Type()) {
+			return l.Attrs().Name
+		}
+	}
+	return ""
+}
+
 func factsOf(l netlink.Link, addrs []netlink.Addr) facts {
 	f := facts{Name: l.Attrs().Name, Index: l.Attrs().Index, Kind: l.Type(), Addrs: map[uint8]Addr{}}
-	// A fresh /sys shows this namespace's devices, the host's /sys may not;
-	// virtual interfaces have no driver in either.
-	if to, err := os.Readlink(filepath.Join("/sys/class/net", f.Name, "device/driver")); err == nil {
+	// Where /sys is the host's, a device of its may have the name of a virtual
+	// interface here, which has no driver.
+	if to, err := os.Readlink(filepath.Join("/sys/class/net", f.Name, "device/driver")); err == nil && f.Kind == "device" {
 		f.Driver = filepath.Base(to)
 	}
 	// The first address of the widest scope, as the kernel would take.

@@ -56,22 +56,26 @@ func TestKernelsFromSixOneOnAreSupported(t *testing.T) {
 func TestTheDoorFollowsModeAndDriver(t *testing.T) {
 	veth := facts{Name: "d0", Kind: "veth"}
 	card := facts{Name: "eth0", Kind: "device", Driver: "ice"}
+	member := facts{Name: "eth2", Kind: "device", Driver: "ice", Master: "bond0"}
 	old := facts{Name: "eth1", Kind: "device", Driver: "e1000"}
 	for _, c := range []struct {
 		name string
 		f    facts
 		mode Mode
 		xdp  bool
+		none bool
 	}{
-		{"auto gives a virtual interface tc", veth, ModeAuto, false},
-		{"auto gives a card with a known driver XDP", card, ModeAuto, true},
-		{"auto gives a card with another driver tc", old, ModeAuto, false},
-		{"xdp is given where it is asked for", veth, ModeXDP, true},
-		{"tc is given where it is asked for", card, ModeTC, false},
-		{"off gives nothing", card, ModeOff, false},
+		{"auto gives a virtual interface tc", veth, ModeAuto, false, false},
+		{"auto gives a card with a known driver XDP", card, ModeAuto, true, false},
+		{"auto gives a card with another driver tc", old, ModeAuto, false, false},
+		{"xdp is given where it is asked for", veth, ModeXDP, true, false},
+		{"tc is given where it is asked for", card, ModeTC, false, false},
+		{"off gives nothing", card, ModeOff, false, true},
+		{"auto gives a member of a bond nothing, as the bond has it", member, ModeAuto, false, true},
+		{"a member is given what it is asked for", member, ModeXDP, true, false},
 	} {
 		got := choose(c.f, c.mode)
-		if got.XDP != c.xdp || got.Reason == "" {
+		if got.XDP != c.xdp || got.None != c.none || got.Reason == "" {
 			t.Errorf("%s: got %+v", c.name, got)
 		}
 	}

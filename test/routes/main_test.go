@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
 	"github.com/evs-project/evs/internal/lab"
@@ -25,14 +28,50 @@ func byEveryDoor(t *testing.T, spec lab.Spec, test func(t *testing.T, l *lab.Lab
 			spec.Name += "-" + door
 			spec.XDP = door == "xdp"
 			l := cluster.Up(t, spec)
-			cluster.On(t, l, lab.Director, "evs attach --mode "+door+`
-				ipvsadm -A -u 203.0.113.10:7 -s rr
-				ipvsadm -a -u 203.0.113.10:7 -r 192.0.2.2 -m
-				ipvsadm -a -u 203.0.113.10:7 -r 192.0.2.3 -m
-				ipvsadm -A -t 203.0.113.10:7 -s rr
-				ipvsadm -a -t 203.0.113.10:7 -r 192.0.2.2 -m`)
+			serve(t, l, door)
 			test(t, l)
 		})
+	}
+}
+
+func serve(t *testing.T, l *lab.Lab, door string) {
+	t.Helper()
+	cluster.On(t, l, lab.Director, "evs attach --mode "+door+`
+		ipvsadm -A -u 203.0.113.10:7 -s rr
+		ipvsadm -a -u 203.0.113.10:7 -r 192.0.2.2 -m
+		ipvsadm -a -u 203.0.113.10:7 -r 192.0.2.3 -m
+		ipvsadm -A -t 203.0.113.10:7 -s rr
+		ipvsadm -a -t 203.0.113.10:7 -r 192.0.2.2 -m`)
+}
+
+// marked has what comes in by an interface of the director marked before EVS sees it.
+func marked(t *testing.T, l *lab.Lab, iface string, mark int32) {
+	t.Helper()
+	const offset = 8 // of mark in struct __sk_buff
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "GPL", Instructions: asm.Instructions{
+		asm.StoreImm(asm.R1, offset, int64(mark), asm.Word),
+		asm.Mov.Imm(asm.R0, -1), // on to the next program
+		asm.Return(),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	err = l.Do(lab.Director, func() error {
+		dev, err := netlink.LinkByName(iface)
+		if err != nil {
+			return err
+		}
+		first, err := link.AttachTCX(link.TCXOptions{
+			Interface: dev.Attrs().Index, Program: p, Attach: ebpf.AttachTCXIngress, Anchor: link.Head(),
+		})
+		if err == nil {
+			t.Cleanup(func() { first.Close() })
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -2,6 +2,7 @@ package routes
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,6 +47,25 @@ func TestPolicyRulesChooseTheGatewayOfReplies(t *testing.T) {
 			t.Errorf("the gateway of the rule got %d of 20 replies", n)
 		}
 	})
+}
+
+func TestPolicyRulesByMarkChooseTheGatewayOfReplies(t *testing.T) {
+	l := cluster.Up(t, lab.Spec{Name: "mark", Gateways: 2})
+	serve(t, l, "tc")
+	cluster.On(t, l, lab.Director, `
+		ip route add default via 203.0.113.254 table 100
+		ip rule add fwmark 7 lookup 100`)
+	marked(t, l, lab.DirectorInsideIface, 7)
+	before := received(t, l, lab.Router2, "director")
+	c := dial(t, l, 1, "udp")
+	for range 20 {
+		if err := echo(c, "by the mark", time.Second); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := received(t, l, lab.Router2, "director") - before; n < 20 {
+		t.Errorf("the gateway of the mark got %d of 20 replies", n)
+	}
 }
 
 func TestAConnectionFollowsANewRouteWithinASecondAndLosesNothing(t *testing.T) {
@@ -168,7 +188,10 @@ func TestServersAreReachedByABridgeOfTheDirector(t *testing.T) {
 			ip addr del 192.0.2.1/24 dev inside
 			ip link set inside master br0
 			ip addr add 192.0.2.1/24 dev br0
-			ipvsadm -e -u 203.0.113.10:7 -r 192.0.2.2 -m -w 1`)
+			evs attach`)
+		if status := cluster.On(t, l, lab.Director, "evs status"); !strings.Contains(status, "a member of br0, which has the programs") {
+			t.Errorf("the member has programs of its own:\n%s", status)
+		}
 		for n := range 20 {
 			if err := echo(dial(t, l, 1, "udp"), "hello", time.Second); err != nil {
 				t.Errorf("datagram %d: %v", n, err)
