@@ -259,6 +259,7 @@ enum reason {
 	REASON_REWRITE_FAILED,
 	REASON_NEW_TEMPLATE,	    /* of persistence */
 	REASON_ONE_PACKET,	    /* scheduled by itself, no connection made */
+	REASON_NO_CALL_ID,	    /* of SIP, for the persistence engine */
 	REASON_UNCUT,		    /* several in one, for a tunnel with a checksum, and not cut */
 	REASON_COUNT,
 };

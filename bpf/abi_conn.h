@@ -125,6 +125,23 @@ struct dst_conf {
 	__u8 overloaded;
 };
 
+/* Which Call-ID a template of the engine sip is for, by what its slot has; of the
+ * client's port that is a digest of the Call-ID. */
+struct call_key {
+	__u64 client; /* caddr, cport, vport */
+	__u32 vaddr;
+	__u8 proto;
+	__u8 family;
+	__u16 pad;
+};
+
+#define CALL_ID_MAX 255 /* as in IPVS */
+
+struct call_id {
+	__u8 len;
+	__u8 text[CALL_ID_MAX];
+};
+
 _Static_assert(sizeof(struct conn) == 32, "conn");
 _Static_assert(sizeof(struct dst_conf) == 16, "dst_conf");
 _Static_assert(sizeof(struct bucket6) == 2 * sizeof(struct bucket4), "bucket6");

@@ -14,19 +14,19 @@
  * Whether a packet of no connection comes from the port of a masqueraded server, so
  * that the server is to be told (nat_icmp_send). One that ends a connection says so
  * itself; one to the director is the answer to a question of its own, as of a health
- * check, and passes: so it is asked whether the packet is to go on.
+ * check, and passes: so it is asked whether the packet is to go on. A function of its
+ * own, as most packets are not asked about and the stack is small.
  */
-static __always_inline bool packet_is_stray(CTX *ctx, struct work *w, const struct settings *set,
-					    const __u8 family)
+static __noinline int packet_is_stray(CTX *ctx, struct work *w, const struct settings *set)
 {
 	const struct pkt *p = &w->pkt;
-	struct svc_key key = {.port = p->sport, .family = family, .proto = p->proto};
+	struct svc_key key = {.port = p->sport, .family = p->family, .proto = p->proto};
 
 	if (!set->sysctl[SYSCTL_NAT_ICMP_SEND] || p->quote || p->bare || p->ttl <= 1 ||
 	    (p->proto == IPPROTO_TCP && p->flags & TCP_RST) ||
 	    (p->proto == IPPROTO_SCTP && p->flags == SCTP_ABORT))
 		return false;
-	if (family == FAMILY_V6)
+	if (p->family == FAMILY_V6)
 		key.addr = p->saddr;
 	else
 		key.addr.w[0] = p->saddr.w[0];
@@ -35,7 +35,7 @@ static __always_inline bool packet_is_stray(CTX *ctx, struct work *w, const stru
 		if (!bpf_map_lookup_elem(&masq_ports, &key))
 			return false;
 	}
-	w->route.family = family;
+	w->route.family = p->family;
 	w->route.src = p->saddr;
 	w->route.dst = p->daddr;
 	return !route_ask(ctx);
@@ -61,8 +61,8 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	rc = ports_read(ctx, p);
 	if (rc)
 		return rc;
-	rc = conn_look(p, interest, now, set, &ref, &reply, family);
-	if (rc == LEAVE && interest & FILTER_RIP && packet_is_stray(ctx, w, set, family))
+	rc = conn_look(ctx, p, interest, now, set, &ref, &reply, family);
+	if (rc == LEAVE && interest & FILTER_RIP && packet_is_stray(ctx, w, set))
 		return -REASON_NO_CONNECTION;
 	if (rc)
 		return rc;

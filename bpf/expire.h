@@ -83,7 +83,7 @@ static __always_inline bool slot_end(__u32 bucket, __u32 slot, __u32 now, __u32 
 	hash = client_hash(&f);
 	group = overflow_group(hash, family);
 	if (c->proto & TEMPLATE)
-		return how & SWEEP_TEMPLATES && template_expire(c, d, l, now, hash, group);
+		return how & SWEEP_TEMPLATES && template_expire(c, d, l, now, hash, group, family);
 	return conn_finish(c, family == FAMILY_V6 ? &b->ends[place] : NULL, d, l, group, &remains,
 			   family);
 }

@@ -127,7 +127,7 @@ static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 }
 
 /* Makes the connection of a first packet: LEAVE if no service wants it. */
-static __always_inline int conn_make(const struct pkt *p, __u32 now, const __u8 family)
+static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, const __u8 family)
 {
 	struct settings *set = settings_get();
 	struct service *s = service_get(service_find(p));
@@ -135,13 +135,14 @@ static __always_inline int conn_make(const struct pkt *p, __u32 now, const __u8 
 	struct birth *b;
 	int rc;
 
+	KEEP_POINTER(ctx); /* XDP has no use for it, but the verifier wants it passed */
 	if (!s || !set || !m)
 		return LEAVE;
 	if (!pkt_begins(p, set)) {
 		ctx_count_left(REASON_NOT_A_START);
 		return LEAVE;
 	}
-	rc = service_choose(p, s, m, now, family);
+	rc = service_choose(ctx, p, s, m, now, family);
 	if (rc)
 		return rc;
 	b = &m->conn;
@@ -158,14 +159,14 @@ static __always_inline int conn_make(const struct pkt *p, __u32 now, const __u8 
 	return rc;
 }
 
-__noinline int conn_make4(const struct pkt *p, __u32 now)
+__noinline int conn_make4(CTX *ctx, const struct pkt *p, __u32 now)
 {
-	return p ? conn_make(p, now, FAMILY_V4) : LEAVE;
+	return p ? conn_make(ctx, p, now, FAMILY_V4) : LEAVE;
 }
 
-__noinline int conn_make6(const struct pkt *p, __u32 now)
+__noinline int conn_make6(CTX *ctx, const struct pkt *p, __u32 now)
 {
-	return p ? conn_make(p, now, FAMILY_V6) : LEAVE;
+	return p ? conn_make(ctx, p, now, FAMILY_V6) : LEAVE;
 }
 
 /* Whether both sides have said goodbye, or one reset it. Mode 2 takes a goodbye for
@@ -219,7 +220,7 @@ static __always_inline bool conn_leave_behind(const struct pkt *p, struct conn_r
 }
 
 /* Finds the connection, or makes it: 0 and *reply, LEAVE, or a reason. */
-static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 now,
+static __always_inline int conn_look(CTX *ctx, const struct pkt *p, __u8 interest, __u32 now,
 				     const struct settings *set, struct conn_ref *ref, bool *reply,
 				     const __u8 family)
 {
@@ -245,7 +246,7 @@ static __always_inline int conn_look(const struct pkt *p, __u8 interest, __u32 n
 	}
 	if (!(interest & FILTER_VIP))
 		return LEAVE;
-	rc = family == FAMILY_V6 ? conn_make6(p, now) : conn_make4(p, now);
+	rc = family == FAMILY_V6 ? conn_make6(ctx, p, now) : conn_make4(ctx, p, now);
 	if (rc && rc != ONE_PACKET)
 		return rc;
 	ref->born = true;

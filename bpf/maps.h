@@ -35,6 +35,15 @@ struct {
 	__type(value, __u32);
 } service_index SEC(".maps");
 
+/* The Call-IDs of templates, to show them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct call_key);
+	__type(value, struct call_id);
+} call_ids SEC(".maps");
+
 /* Serialises the birth of connections of one client (see conn.h). */
 struct birth_lock {
 	struct bpf_spin_lock lock;

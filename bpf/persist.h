@@ -7,44 +7,10 @@
  */
 #pragma once
 
-#include "birth.h"
 #include "leave.h"
 #include "service.h"
+#include "sip.h"
 #include "template.h"
-
-/* Whom a packet that begins a connection is given to, and how. */
-struct choice {
-	__u32 dst;
-	__u8 method;	 /* as configured */
-	__u8 control;	 /* of the connection, as in struct conn */
-	__u8 flags;	 /* of the connection, further ones */
-	__u8 one_packet; /* it is to be a connection of one packet */
-	__u8 persistent; /* it is to have a template */
-};
-
-/* What it takes to make a connection, and its template. It lies in a map, as the
- * stack is small. */
-struct making {
-	struct pkt pkt; /* the packet as its template would be found by */
-	struct birth template, conn;
-	struct remains remains; /* of the connection before */
-	struct choice choice;
-	struct entry entry;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct making);
-} makings SEC(".maps");
-
-static __always_inline struct making *making_get(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&makings, &zero);
-}
 
 /* Not an error: nobody has chosen yet. No reason has its number. */
 #define SCHEDULE 0x300
@@ -67,15 +33,18 @@ static __always_inline __u8 control_of(const struct version *v, const __u8 famil
 /*
  * The packet as its template would be found by: from the client's network, to the
  * VIP and to the port if the service has one. Of FTP (RFC 959) one template is for
- * control and data, whose port only the two ends know.
+ * control and data, whose port only the two ends know; of SIP each is for a Call-ID,
+ * where others have port 0.
  */
-static __always_inline void template_packet(struct pkt *t, const struct pkt *p,
+static __always_inline void template_packet(struct making *m, const struct pkt *p,
 					    const struct service *s, const struct version *v,
 					    const __u8 family)
 {
+	struct pkt *t = &m->pkt;
+
 	t->family = family;
 	t->proto = p->proto | TEMPLATE;
-	t->sport = 0;
+	t->sport = m->call.len ? m->call_digest : 0;
 	t->dport = p->dport == s->key.port && p->dport != bpf_htons(FTP_PORT) ? p->dport : 0;
 	t->saddr = p->saddr;
 	t->daddr = p->daddr;
@@ -142,14 +111,25 @@ static __always_inline int service_consult(const struct pkt *p, const struct ser
 	if (!(v->flags & SVC_PERSISTENT)) /* of FTP's data nothing is known */
 		return s->key.fwmark || p->dport == s->key.port ? SCHEDULE : LEAVE;
 	c->persistent = true;
-	if (!c->one_packet)
+	if (!c->one_packet && !m->call.len)
 		c->control = control_of(v, family);
 	if (p->dport != s->key.port)
 		c->flags = CONN_SAME_PORT;
-	template_packet(&m->pkt, p, s, v, family);
+	template_packet(m, p, s, v, family);
 	flow_forward(&m->pkt, &m->template.flow, family);
 	m->template.hash = client_hash(&m->template.flow);
 	return template_find(m, now, family) ? 0 : SCHEDULE;
+}
+
+/* Remembers a Call-ID as that of a template. */
+static __always_inline void call_note(const struct making *m, const __u8 family)
+{
+	struct call_key key = {
+		.client = m->template.flow.key, .vaddr = m->template.flow.vaddr,
+		.proto = m->template.flow.proto, .family = family,
+	};
+
+	bpf_map_update_elem(&call_ids, &key, &m->call, BPF_ANY);
 }
 
 /* Makes a template of what the scheduler has chosen. */
@@ -180,6 +160,8 @@ static __always_inline int template_make(const struct service *s, __u32 now, con
 		__sync_fetch_and_add(&d->persistent, 1);
 		dst_came(b->dst, d);
 		count(REASON_NEW_TEMPLATE);
+		if (m->call.len)
+			call_note(m, family);
 		return 0;
 	}
 	/* another CPU has just made it */
@@ -209,11 +191,21 @@ __noinline int template_make6(const struct service *s, __u32 now)
 
 /* Chooses a destination for a new connection, and holds the template if there is
  * one: 0, or what became of the packet. */
-static __always_inline int service_choose(const struct pkt *p, struct service *s,
+static __always_inline int service_choose(CTX *ctx, const struct pkt *p, struct service *s,
 					  struct making *m, __u32 now, const __u8 family)
 {
-	int rc = family == FAMILY_V6 ? service_consult6(p, s, now) : service_consult4(p, s, now);
+	const struct version *v = service_version(s);
+	int rc;
 
+	m->call.len = 0;
+	if (v && v->engine[0] && v->flags & SVC_PERSISTENT) {
+		if (CTX_IS_XDP)
+			return REASON_SLOW_PATH;
+		rc = sip_read(ctx, p);
+		if (rc)
+			return rc;
+	}
+	rc = family == FAMILY_V6 ? service_consult6(p, s, now) : service_consult4(p, s, now);
 	if (rc != SCHEDULE)
 		return rc;
 	rc = service_pick(s, p, &m->entry);

@@ -27,23 +27,43 @@ enum tcp_event { EVENT_SYN, EVENT_FIN, EVENT_ACK, EVENT_RST, EVENT_NONE };
  * replies we never see. */
 enum direction { FORWARD, REPLY, ONE_WAY };
 
-/* [direction][event][state] */
-static const __u8 tcp_next[4][4][16] = {
-	{
+#define STRICT 4 /* secure_tcp: who has not answered is not believed as easily */
+
+/* [direction, and STRICT][event][state] */
+static const __u8 tcp_next[8][4][16] = {
+	[FORWARD] = {
 		/*               NO  ES  SS  SR  FW  TW  CL  CW  LA  LI  SA */
 		[EVENT_SYN] = {SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR},
 		[EVENT_FIN] = {CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, TW},
 		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES},
 		[EVENT_RST] = {CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, SR},
 	},
-	{
+	[REPLY] = {
 		[EVENT_SYN] = {SS, ES, SS, SR, SS, SS, SS, SS, SS, LI, SR},
 		[EVENT_FIN] = {TW, FW, SS, TW, FW, TW, CL, TW, LA, LI, TW},
 		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, LA, ES, ES},
 		[EVENT_RST] = {CL, CL, SS, CL, CL, TW, CL, CL, CL, CL, CL},
 	},
-	{
+	[ONE_WAY] = {
 		[EVENT_SYN] = {SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR},
+		[EVENT_FIN] = {CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW},
+		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES},
+		[EVENT_RST] = {CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL},
+	},
+	[STRICT | FORWARD] = {
+		[EVENT_SYN] = {SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SA},
+		[EVENT_FIN] = {CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, SA},
+		[EVENT_ACK] = {ES, ES, SS, SR, FW, TW, CL, CW, CL, LI, SA},
+		[EVENT_RST] = {CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL},
+	},
+	[STRICT | REPLY] = {
+		[EVENT_SYN] = {SS, ES, SS, SA, SS, SS, SS, SS, SS, LI, SA},
+		[EVENT_FIN] = {TW, FW, SS, TW, FW, TW, CL, TW, LA, LI, TW},
+		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, LA, ES, ES},
+		[EVENT_RST] = {CL, CL, SS, CL, CL, TW, CL, CL, CL, CL, CL},
+	},
+	[STRICT | ONE_WAY] = {
+		[EVENT_SYN] = {SA, ES, ES, SR, SA, SA, SA, SA, SA, SA, SA},
 		[EVENT_FIN] = {CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW},
 		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES},
 		[EVENT_RST] = {CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL},
@@ -91,7 +111,8 @@ static __always_inline enum direction life_direction(union life l, bool reply)
 	return life_method(l) == METHOD_MASQ ? FORWARD : ONE_WAY;
 }
 
-static __always_inline __u8 state_next(const struct pkt *p, enum direction way, __u8 state)
+static __always_inline __u8 state_next(const struct pkt *p, __u8 way, __u8 state,
+				       const struct settings *set)
 {
 	enum tcp_event event;
 
@@ -102,14 +123,17 @@ static __always_inline __u8 state_next(const struct pkt *p, enum direction way, 
 	event = tcp_event(p->flags);
 	if (event == EVENT_NONE)
 		return STATE_CLOSE;
-	return tcp_next[way & 3][event & 3][state & 15];
+	/* its values are 0, 1 and 3, which is always; without a branch, as the verifier
+	 * would follow both */
+	way |= (set->sysctl[SYSCTL_SECURE_TCP] & 2) * (STRICT / 2);
+	return tcp_next[way & 7][event & 3][state & 15];
 }
 
 /* The life after a packet: its state, and the time it may stay in it. */
 static __always_inline union life life_after(union life l, const struct pkt *p, bool reply,
 					     __u32 now, const struct settings *set)
 {
-	l.state = state_next(p, life_direction(l, reply), l.state);
+	l.state = state_next(p, life_direction(l, reply), l.state, set);
 	if (ACTIVE_STATES >> l.state & 1)
 		l.flags &= ~CONN_INACTIVE;
 	else
@@ -131,14 +155,15 @@ static __always_inline void conn_assure(const struct conn_ref *ref, const __u8 f
 /*
  * Steps a connection. A packet that changes nothing but the expiry, and that
  * by less than an eighth of a second, writes nothing: most packets of a busy
- * connection leave its cache line clean.
+ * connection leave its cache line clean. The loop stays one: unrolled, it takes more
+ * of the stack than there is.
  */
 static __always_inline void conn_step(struct conn_ref *ref, const struct pkt *p, bool reply,
 				      __u32 now, const struct settings *set, const __u8 family)
 {
 	union life old = ref->life, next;
 
-#pragma unroll
+#pragma clang loop unroll(disable)
 	for (int tries = 0; tries < 3; tries++) {
 		next = life_after(old, p, reply, now, set);
 		if (next.state == old.state && next.flags == old.flags &&

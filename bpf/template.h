@@ -126,12 +126,16 @@ static __always_inline union life life_held(union life l, __u32 now)
 /* Ends a template that has run out, unless it holds connections. True: it has
  * ended. */
 static __always_inline bool template_expire(struct conn *t, struct dst *d, union life seen,
-					    __u32 now, __u64 hash, __u32 group)
+					    __u32 now, __u64 hash, __u32 group,
+					    const __u8 family)
 {
 	struct birth_lock *lock = birth_lock_get(hash);
 	bool holds = dst_service(d), done;
 	union life next = {.gen = seen.gen};
 	__u32 dst = t->dst;
+	struct call_key call = {
+		.client = *conn_key(t), .vaddr = t->vaddr, .proto = t->proto, .family = family,
+	};
 
 	if (!lock)
 		return false;
@@ -146,5 +150,7 @@ static __always_inline bool template_expire(struct conn *t, struct dst *d, union
 	if (!done || holds)
 		return false;
 	conn_uncount(d, dst, TEMPLATE, seen, group);
+	if (call.client >> 32 & 0xffff)
+		bpf_map_delete_elem(&call_ids, &call);
 	return true;
 }

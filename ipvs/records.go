@@ -192,6 +192,9 @@ func templateOf(c datapath.ConnRecord) Conn {
 	if out.Protocol == 0 {
 		out.FWMark = binary.BigEndian.Uint32(c.Virtual[:])
 	}
+	if c.CallID != "" {
+		out.Engine, out.EngineData = "sip", c.CallID
+	}
 	if c.State&datapath.TemplateAssured != 0 {
 		out.State = "ASSURED"
 	}

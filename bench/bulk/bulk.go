@@ -93,7 +93,9 @@ func (s Suite) Run(ctx context.Context) (rows []Row, err error) {
 func (s Suite) direction(ctx context.Context, paths []*path, up bool) ([][]float64, error) {
 	rates := make([][]float64, len(paths))
 	for round := -1; round < s.Rounds; round++ { // the first is to warm up
-		for i, p := range paths {
+		for turn := range paths {
+			i := (turn + round + 1) % len(paths) // who begins changes
+			p := paths[i]
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}

@@ -24,14 +24,7 @@ func realserverVerb() *cobra.Command {
 	return cmd
 }
 
-func realserverSetup() *cobra.Command {
-	o := realserver.Options{}
-	var vips, locals []string
-	var mode string
-	cmd := &cobra.Command{
-		Use:   "setup --vip VIP [--vip VIP…] [--method dr|tunnel] [flags]",
-		Short: "give the VIPs to this host and keep it silent about them",
-		Long: `Give the VIPs to lo, as addresses of one host each, and have the kernel answer no
+const setupLong = `Give the VIPs to lo, as addresses of one host each, and have the kernel answer no
 ARP request for them. The reverse-path check is loosened on the interfaces named,
 or on all, where it is strict.
 
@@ -46,7 +39,16 @@ one, on the way out and for the VIPs alone; so no segment is lost where ICMP is
 filtered.
 
 What is changed is recorded, so that teardown can restore it. Every change is
-printed as a command. Run again with further VIPs, setup adds them.`,
+printed as a command. Run again with further VIPs, setup adds them.`
+
+func realserverSetup() *cobra.Command {
+	o := realserver.Options{}
+	var vips, locals []string
+	var mode string
+	cmd := &cobra.Command{
+		Use:   "setup --vip VIP [--vip VIP…] [--method dr|tunnel] [flags]",
+		Short: "give the VIPs to this host and keep it silent about them",
+		Long:  setupLong,
 		Example: `  evs realserver setup --vip 203.0.113.10
   evs realserver setup --vip 203.0.113.10 --method tunnel --tun-type gue --tun-port 6080 --dry-run`,
 		Args: cobra.NoArgs,

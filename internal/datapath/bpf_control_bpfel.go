@@ -44,6 +44,21 @@ type controlBucket6 struct {
 	Ends [4]controlConnEnds
 }
 
+type controlCallId struct {
+	_    structs.HostLayout
+	Len  uint8
+	Text [255]uint8
+}
+
+type controlCallKey struct {
+	_      structs.HostLayout
+	Client uint64
+	Vaddr  uint32
+	Proto  uint8
+	Family uint8
+	Pad    uint16
+}
+
 type controlClock struct {
 	_           structs.HostLayout
 	Jiffies     uint64
@@ -316,8 +331,9 @@ const (
 	controlReasonREASON_REWRITE_FAILED        controlReason = 17
 	controlReasonREASON_NEW_TEMPLATE          controlReason = 18
 	controlReasonREASON_ONE_PACKET            controlReason = 19
-	controlReasonREASON_UNCUT                 controlReason = 20
-	controlReasonREASON_COUNT                 controlReason = 21
+	controlReasonREASON_NO_CALL_ID            controlReason = 20
+	controlReasonREASON_UNCUT                 controlReason = 21
+	controlReasonREASON_COUNT                 controlReason = 22
 )
 
 type controlScheduler uint32
@@ -529,6 +545,7 @@ type controlVersion struct {
 const (
 	controlMapAttachModes   = "attach_modes"
 	controlMapBirthLocks    = "birth_locks"
+	controlMapCallIds       = "call_ids"
 	controlMapClocks        = "clocks"
 	controlMapConns4        = "conns4"
 	controlMapConns6        = "conns6"
@@ -625,6 +642,7 @@ type controlProgramSpecs struct {
 type controlMapSpecs struct {
 	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
+	CallIds       *ebpf.MapSpec `ebpf:"call_ids"`
 	Clocks        *ebpf.MapSpec `ebpf:"clocks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
@@ -691,6 +709,7 @@ func (o *controlObjects) Close() error {
 type controlMaps struct {
 	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
+	CallIds       *ebpf.Map `ebpf:"call_ids"`
 	Clocks        *ebpf.Map `ebpf:"clocks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
@@ -723,6 +742,7 @@ func (m *controlMaps) Close() error {
 	return _ControlClose(
 		m.AttachModes,
 		m.BirthLocks,
+		m.CallIds,
 		m.Clocks,
 		m.Conns4,
 		m.Conns6,

@@ -19,6 +19,7 @@ const (
 	tcMapAttachModes   = "attach_modes"
 	tcMapBests         = "bests"
 	tcMapBirthLocks    = "birth_locks"
+	tcMapCallIds       = "call_ids"
 	tcMapChunks        = "chunks"
 	tcMapConns4        = "conns4"
 	tcMapConns6        = "conns6"
@@ -118,6 +119,7 @@ type tcMapSpecs struct {
 	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
 	Bests         *ebpf.MapSpec `ebpf:"bests"`
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
+	CallIds       *ebpf.MapSpec `ebpf:"call_ids"`
 	Chunks        *ebpf.MapSpec `ebpf:"chunks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
@@ -191,6 +193,7 @@ type tcMaps struct {
 	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
 	Bests         *ebpf.Map `ebpf:"bests"`
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
+	CallIds       *ebpf.Map `ebpf:"call_ids"`
 	Chunks        *ebpf.Map `ebpf:"chunks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
@@ -231,6 +234,7 @@ func (m *tcMaps) Close() error {
 		m.AttachModes,
 		m.Bests,
 		m.BirthLocks,
+		m.CallIds,
 		m.Chunks,
 		m.Conns4,
 		m.Conns6,

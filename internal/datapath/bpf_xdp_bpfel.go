@@ -19,6 +19,7 @@ const (
 	xdpMapAttachModes   = "attach_modes"
 	xdpMapBests         = "bests"
 	xdpMapBirthLocks    = "birth_locks"
+	xdpMapCallIds       = "call_ids"
 	xdpMapChunks        = "chunks"
 	xdpMapConns4        = "conns4"
 	xdpMapConns6        = "conns6"
@@ -115,6 +116,7 @@ type xdpMapSpecs struct {
 	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
 	Bests         *ebpf.MapSpec `ebpf:"bests"`
 	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
+	CallIds       *ebpf.MapSpec `ebpf:"call_ids"`
 	Chunks        *ebpf.MapSpec `ebpf:"chunks"`
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
@@ -187,6 +189,7 @@ type xdpMaps struct {
 	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
 	Bests         *ebpf.Map `ebpf:"bests"`
 	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
+	CallIds       *ebpf.Map `ebpf:"call_ids"`
 	Chunks        *ebpf.Map `ebpf:"chunks"`
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
@@ -226,6 +229,7 @@ func (m *xdpMaps) Close() error {
 		m.AttachModes,
 		m.Bests,
 		m.BirthLocks,
+		m.CallIds,
 		m.Chunks,
 		m.Conns4,
 		m.Conns6,

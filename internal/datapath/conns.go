@@ -16,6 +16,7 @@ type ConnRecord struct {
 	Client, Virtual Addr
 	Dst             Dst
 	Left            time.Duration
+	CallID          string // of a template of the engine sip
 }
 
 // Conns yields the connections alive, in the order of the tables.
@@ -26,6 +27,12 @@ func (t *Table) Conns() iter.Seq2[ConnRecord, error] {
 			yield(ConnRecord{}, err)
 			return
 		}
+		calls, err := openCalls(t.place.table())
+		if err != nil {
+			yield(ConnRecord{}, err)
+			return
+		}
+		defer calls.Close()
 		emit := func(r ConnRecord) bool {
 			left := int64(int32(r.Expires - uint32(now.Jiffies)))
 			if left < 0 && r.held() {
@@ -35,6 +42,7 @@ func (t *Table) Conns() iter.Seq2[ConnRecord, error] {
 				return true
 			}
 			r.Dst = t.Dst(r.Conn.Dst)
+			r.CallID = calls.of(r)
 			r.Left = time.Duration(left) * time.Second / time.Duration(hz)
 			return yield(r, nil)
 		}

@@ -96,7 +96,7 @@ var Sysctls = []Sysctl{
 	{"pmtu_disc", anyInt, one(1), Stored, "a packet with DF that is too big for its tunnel is refused; with 0 it is cut", at(controlSysctlSYSCTL_PMTU_DISC)},
 	{"run_estimation", anyInt, one(1), Honoured, "rates are estimated; with 0 they stay as they are", at(controlSysctlSYSCTL_RUN_ESTIMATION)},
 	{"schedule_icmp", anyInt, one(0), Honoured, "an ICMP error about a packet of no connection is scheduled as that packet would be", at(controlSysctlSYSCTL_SCHEDULE_ICMP)},
-	{"secure_tcp", defense, one(0), Stored, "a stricter machine of TCP states: 0 never, 1 and 2 when memory is short, 3 always", at(controlSysctlSYSCTL_SECURE_TCP)},
+	{"secure_tcp", defense, one(0), Honoured, "a stricter machine of TCP states: 3 always; 0, and 1 and 2, which in IPVS set in when memory is short, never", at(controlSysctlSYSCTL_SECURE_TCP)},
 	{"sloppy_sctp", anyInt, one(0), Honoured, "a connection may begin with any chunk of SCTP but an abort", at(controlSysctlSYSCTL_SLOPPY_SCTP)},
 	{"sloppy_tcp", anyInt, one(0), Honoured, "a connection may begin with any packet of TCP but a reset", at(controlSysctlSYSCTL_SLOPPY_TCP)},
 	{"snat_reroute", anyInt, one(1), Fixed, "a reply is routed once, when it has the VIP as its source", nil},
