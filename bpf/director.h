@@ -69,7 +69,7 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	/* of what the host sends, only a server's answers are replies */
 	if (p->home && reply && !(ref.dst->flags & DST_LOCAL))
 		return LEAVE;
-	return conn_forward(ctx, w, &ref, reply, now, set, verdict, family);
+	return conn_forward(ctx, w, &ref, reply, now, verdict, family);
 }
 
 static __always_inline int director(CTX *ctx, const __u8 family, const bool home)
