@@ -18,7 +18,7 @@
 #include "abi_sched.h"
 #include "abi_sysctl.h"
 
-enum abi { ABI_VERSION = 3 }; /* a table made by another is not opened */
+enum abi { ABI_VERSION = 4 }; /* a table made by another is not opened */
 
 #define FILTER_SIZE 8192      /* bytes of the address filter */
 
@@ -215,6 +215,9 @@ struct settings {
 	struct sync_daemon daemon[SYNC_ROLES];
 	__u32 sysctl[SYSCTL_SLOTS]; /* by enum sysctl; some are signed */
 	__u64 marks; /* generation << 32 | rules: see abi_mark.h */
+	/* The pair of interfaces that cuts what is to be wrapped with a checksum
+	 * (segment.h), 0 none: packets go out of the first and come in by the second. */
+	__u32 cut_out, cut_in;
 };
 
 /* The sweep's own memory, written by the timer alone. */
@@ -258,6 +261,7 @@ enum reason {
 	REASON_NEW_TEMPLATE,	    /* of persistence */
 	REASON_ONE_PACKET,	    /* scheduled by itself, no connection made */
 	REASON_NO_CALL_ID,	    /* of SIP, for the persistence engine */
+	REASON_UNCUT,		    /* several in one, for a tunnel with a checksum, and not cut */
 	REASON_COUNT,
 };
 

@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-enum decap_abi { DECAP_ABI_VERSION = 1 };
+enum decap_abi { DECAP_ABI_VERSION = 2 };
 
 enum decap_kind { DECAP_IPIP = 1, DECAP_GUE = 2, DECAP_GRE = 4 };
 
@@ -18,6 +18,9 @@ struct decap_conf {
 	__u16 port; /* of GUE, network order */
 	__u8 kinds; /* enum decap_kind */
 	__u8 mode;  /* of attachment, enum attach_mode */
+	/* The largest segments that clients of a VIP over IPv4 and IPv6 are told to
+	 * send, 0 as large as the host says. */
+	__u16 mss4, mss6;
 };
 
 enum decap_role {
@@ -64,5 +67,5 @@ struct decap_counters {
 };
 
 _Static_assert(DECAP_REASON_COUNT <= DECAP_REASON_MASK + 1, "decap_counters");
-_Static_assert(sizeof(struct decap_conf) == 8, "decap_conf");
+_Static_assert(sizeof(struct decap_conf) == 12, "decap_conf");
 _Static_assert(sizeof(struct decap_key) == 20, "decap_key");

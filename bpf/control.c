@@ -18,6 +18,8 @@ const volatile struct {
 	enum svc_state svc_state;
 	enum svc_flags svc_flags;
 	enum dst_flags dst_flags;
+	enum tunnel tunnel;
+	enum tunnel_flags tunnel_flags;
 	enum filter_bits filter_bits;
 	enum family family;
 	enum attach_mode attach_mode;

@@ -118,7 +118,13 @@ static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes, __u8 ou
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_GRE;
 	if (tunnel == TUNNEL_GUE)
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
-	if (bpf_skb_adjust_room(ctx, bytes, BPF_ADJ_ROOM_MAC, cut ? 0 : flags))
+	if (cut)
+		flags = 0;
+	/* Segments of TCP become smaller by as much; datagrams stay as they are, which
+	 * has to be said. */
+	if (bpf_skb_adjust_room(ctx, bytes, BPF_ADJ_ROOM_MAC, flags) &&
+	    (!ctx->gso_size ||
+	     bpf_skb_adjust_room(ctx, bytes, BPF_ADJ_ROOM_MAC, flags | BPF_F_ADJ_ROOM_FIXED_GSO)))
 		return false;
 	if (outer == inner)
 		return true;

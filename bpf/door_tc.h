@@ -17,16 +17,22 @@ static __always_inline bool ctx_can_reach(CTX *ctx, const struct hop *hop)
 	return true;
 }
 
-/* What is not resolved waits in the kernel's neighbour table. */
-static __always_inline int ctx_send(CTX *ctx, const struct hop *hop, const struct route *r)
+/* Has the kernel resolve the next hop: what is not resolved waits in its neighbour
+ * table. A function of its own, whose stack is free again for the rest. */
+static __noinline int neighbour_send(__u32 ifindex, const struct route *r)
 {
 	struct bpf_redir_neigh gateway = {};
 
-	if (hop->via)
-		return bpf_redirect(hop->ifindex, 0);
 	gateway.nh_family = r->gw_family == FAMILY_V6 ? AF_INET6 : AF_INET;
 	*(union addr *)gateway.ipv6_nh = r->gateway;
-	return bpf_redirect_neigh(hop->ifindex, &gateway, sizeof(gateway), 0);
+	return bpf_redirect_neigh(ifindex, &gateway, sizeof(gateway), 0);
+}
+
+static __always_inline int ctx_send(CTX *ctx, const struct hop *hop, const struct route *r)
+{
+	if (hop->via)
+		return bpf_redirect(hop->ifindex, 0);
+	return neighbour_send(hop->ifindex, r);
 }
 
 /* The traffic control index, which little else uses, of a packet of the host that

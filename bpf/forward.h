@@ -2,11 +2,13 @@
 /* A packet of a connection goes its way: next hop, state, counters, translation. */
 #pragma once
 
+#include "clamp.h"
 #include "fwd/direct.h"
 #include "fwd/nat.h"
 #include "fwd/tunnel.h"
 #include "leave.h"
 #include "options.h"
+#include "segment.h"
 #include "state.h"
 #include "stats.h"
 #include "way.h"
@@ -124,22 +126,28 @@ static __always_inline int host_receive(CTX *ctx, const struct pkt *p,
 }
 
 /* Steps, counts, rewrites and sends a packet of a connection. */
-static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_ref *ref,
-					bool reply, __u32 now, int *verdict,
-					const __u8 family)
+static __always_inline int ref_forward(CTX *ctx, struct work *w, struct conn_ref *ref,
+				       bool reply, __u32 now, const __u8 family)
 {
+	const struct settings *set = settings_get();
 	struct pkt *p = &w->pkt;
 	struct hop hop = {};
 	int rc;
 
+	if (!set)
+		return LEAVE;
 	if (!reply && !(ref->dst->flags & DST_AVAILABLE))
 		return -REASON_DESTINATION_GONE;
+	if (segments_needed(ctx, ref)) {
+		w->verdict = rc = segments_send(ctx, set);
+		return rc < 0 ? rc : 0;
+	}
 	if (!host_keeps(ref, reply)) {
 		rc = hop_find(ctx, w, ref, reply, now, &hop, family);
 		if (rc)
 			return rc;
 		if (p->cut && !hop.via)
-			return ctx_cut_first(ctx, p->mtu, verdict);
+			return ctx_cut_first(ctx, p->mtu, &w->verdict);
 		if (family == FAMILY_V6 && p->atomic &&
 		    !ctx_atomic(ctx, p, life_method(ref->life) == METHOD_TUNNEL &&
 						ref->dst->family == FAMILY_V6))
@@ -154,10 +162,12 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 	if (family == FAMILY_V4 && !CTX_IS_XDP && p->options && !reply && hop.ifindex &&
 	    !options_read(ctx, true))
 		return -REASON_REWRITE_FAILED;
+	if (hop.ifindex && clamp_wanted(set, p))
+		clamp(ctx, hop.ifindex, ref->conn->dst, life_method(ref->life) == METHOD_TUNNEL);
 	if (!packet_rewrite(ctx, p, ref, reply, family))
 		return -REASON_REWRITE_FAILED;
 	if (!hop.ifindex)
-		return host_receive(ctx, p, ref, reply, verdict);
+		return host_receive(ctx, p, ref, reply, &w->verdict);
 	if (hop.via) {
 		rc = hop_send(ctx, &hop);
 		if (rc)
@@ -167,6 +177,31 @@ static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_re
 		ctx_sign(ctx);
 	if (p->cut && !ctx_cut(ctx, p->cut, hop.ifindex))
 		return -REASON_REWRITE_FAILED;
-	*verdict = ctx_send(ctx, &hop, &w->route);
+	w->verdict = ctx_send(ctx, &hop, &w->route);
 	return 0;
+}
+
+/* Functions of their own, so that their stack and that of finding the connection do
+ * not add up. */
+static __noinline int ref_forward4(CTX *ctx, struct work *w, struct conn_ref *ref, bool reply,
+				   __u32 now)
+{
+	return ref_forward(ctx, w, ref, reply, now, FAMILY_V4);
+}
+
+static __noinline int ref_forward6(CTX *ctx, struct work *w, struct conn_ref *ref, bool reply,
+				   __u32 now)
+{
+	return ref_forward(ctx, w, ref, reply, now, FAMILY_V6);
+}
+
+static __always_inline int conn_forward(CTX *ctx, struct work *w, struct conn_ref *ref,
+					bool reply, __u32 now, int *verdict, const __u8 family)
+{
+	int rc = family == FAMILY_V6 ? ref_forward6(ctx, w, ref, reply, now)
+				     : ref_forward4(ctx, w, ref, reply, now);
+
+	if (!rc)
+		*verdict = w->verdict;
+	return rc;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /* The real server's side of tunnels: takes packets for a VIP out of them and
  * leaves them to the stack, by XDP or by tc. */
+#include "decap/announce.h"
 #include "decap/strip.h"
 
 /* Enums that only user space reads by name; a variable keeps them in BTF. */
@@ -52,6 +53,14 @@ int evs_decap_tc(struct __sk_buff *skb)
 		why = strip_skb(skb, &d, diff);
 	decap_count(why);
 	return why < (int)DECAP_FIRST_DROP ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
+/* On egress: what the host itself sends. */
+SEC("tc")
+int evs_announce(struct __sk_buff *skb)
+{
+	announce(skb);
+	return TC_ACT_UNSPEC;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

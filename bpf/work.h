@@ -15,11 +15,24 @@ struct route {
 	__u8 gw_family; /* of gateway */
 };
 
+/* What an encapsulation is given to write its header from. */
+struct wrapping {
+	union addr source, dest; /* of the outer header */
+	__u32 flow;	   /* of the packet inside, for who spreads load by ports */
+	__u32 sum;	   /* of the bytes inside, where there is to be a checksum */
+	__u16 len;	   /* of what follows the outer IP header */
+	__u16 port;	   /* of the tunnel, network order */
+	__u8 inner, outer; /* families of the packet inside and of the outer header */
+	bool check;	   /* there is to be a checksum */
+};
+
 struct work {
 	struct pkt pkt;
 	struct route route;
 	struct bpf_fib_lookup fib;
 	__u32 error; /* type and code of the ICMP error that becomes of the packet */
+	struct wrapping wrapping;
+	int verdict; /* of a packet that was sent */
 };
 
 struct {

@@ -7,17 +7,7 @@
 #pragma once
 
 #include "../csum.h"
-
-/* What an encapsulation is given to write its header from. */
-struct wrapping {
-	const struct dst *dst;
-	union addr source; /* of the outer header */
-	__u32 flow;	   /* of the packet inside, for who spreads load by ports */
-	__u32 sum;	   /* of the bytes inside, where there is to be a checksum */
-	__u16 len;	   /* of what follows the outer IP header */
-	__u8 inner;	   /* family of the packet inside */
-	bool check;	   /* there is to be a checksum */
-};
+#include "../work.h"
 
 static __always_inline __u8 proto_of_family(__u8 family)
 {

@@ -31,7 +31,7 @@ static __always_inline __u16 gue_check(const struct udphdr *udp, const struct wr
 
 	for (int i = 0; i < (sizeof(*udp) + sizeof(struct gue_base)) / 2; i++)
 		sum += words[i];
-	sum += csum_addr(&w->source, w->dst->family) + csum_addr(&w->dst->addr, w->dst->family);
+	sum += csum_addr(&w->source, w->outer) + csum_addr(&w->dest, w->outer);
 	check = ~csum_fold(sum);
 	return check ? check : 0xffff;
 }
@@ -42,7 +42,7 @@ static __always_inline void gue_write(void *at, const struct wrapping *w)
 	struct gue_base *gue = (void *)(udp + 1);
 
 	udp->source = bpf_htons(GUE_PORT_FIRST + ((__u64)w->flow * GUE_PORTS >> 32));
-	udp->dest = w->dst->tunnel_port;
+	udp->dest = w->port;
 	udp->len = bpf_htons(w->len);
 	udp->check = 0;
 	gue->control = 0;

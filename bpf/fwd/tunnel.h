@@ -124,30 +124,36 @@ static __always_inline void source_of(const struct dst *d, struct wrapping *w)
 __noinline int tunnel_wrap(CTX *ctx, const struct pkt *p, __u32 dst, __u32 flow)
 {
 	struct dst *d = dst_get(dst);
-	struct wrapping w = {.dst = d, .flow = flow};
+	struct work *work = work_get();
 	struct outer o = {};
+	struct wrapping *w;
 	void *ip;
 
-	if (!p || !d || !ttl_decrement(ctx, p->family) || !outer_read(ctx, p, &o))
+	if (!p || !d || !work || !ttl_decrement(ctx, p->family) || !outer_read(ctx, p, &o))
 		return 0;
-	w.inner = p->family;
-	w.len = p->len + encap_bytes(d);
-	w.check = encap_checks(d);
-	if (w.check)
-		w.sum = finished_sum(ctx, p);
-	source_of(d, &w);
+	w = &work->wrapping;
+	w->dest = d->addr;
+	w->port = d->tunnel_port;
+	w->outer = d->family;
+	w->flow = flow;
+	w->inner = p->family;
+	w->len = p->len + encap_bytes(d);
+	w->check = encap_checks(d);
+	if (w->check)
+		w->sum = finished_sum(ctx, p);
+	source_of(d, w);
 	if (!ctx_grow(ctx, d->tunnel, tunnel_overhead(d), d->family, p->family, p->cut))
 		return 0;
 	if (d->family == FAMILY_V6) {
 		ip = ctx_header(ctx, L3_OFFSET, sizeof(struct ipv6hdr) + ENCAP_MAX);
 		if (!ip)
 			return 0;
-		outer_write6(ip, d, &o, &w);
+		outer_write6(ip, d, &o, w);
 	} else {
 		ip = ctx_header(ctx, L3_OFFSET, sizeof(struct iphdr) + ENCAP_MAX);
 		if (!ip)
 			return 0;
-		outer_write4(ip, d, &o, &w);
+		outer_write4(ip, d, &o, w);
 	}
 	return 1;
 }

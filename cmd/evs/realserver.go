@@ -24,14 +24,7 @@ func realserverVerb() *cobra.Command {
 	return cmd
 }
 
-func realserverSetup() *cobra.Command {
-	o := realserver.Options{}
-	var vips, locals []string
-	var mode string
-	cmd := &cobra.Command{
-		Use:   "setup --vip VIP [--vip VIP…] [--method dr|tunnel] [flags]",
-		Short: "give the VIPs to this host and keep it silent about them",
-		Long: `Give the VIPs to lo, as addresses of one host each, and have the kernel answer no
+const setupLong = `Give the VIPs to lo, as addresses of one host each, and have the kernel answer no
 ARP request for them. The reverse-path check is loosened on the interfaces named,
 or on all, where it is strict.
 
@@ -40,8 +33,22 @@ has one, else by EVS's own decapsulator, which is attached to the interfaces and
 needs no process. It takes out packets for a VIP that come in a tunnel for an
 address of this host, and leaves all others alone.
 
+What the server answers goes to the client directly, so it is the server that tells
+how large the client's segments may be. For tunnels that is lowered to what fits in
+one, on the way out and for the VIPs alone; so no segment is lost where ICMP is
+filtered.
+
 What is changed is recorded, so that teardown can restore it. Every change is
-printed as a command. Run again with further VIPs, setup adds them.`,
+printed as a command. Run again with further VIPs, setup adds them.`
+
+func realserverSetup() *cobra.Command {
+	o := realserver.Options{}
+	var vips, locals []string
+	var mode string
+	cmd := &cobra.Command{
+		Use:   "setup --vip VIP [--vip VIP…] [--method dr|tunnel] [flags]",
+		Short: "give the VIPs to this host and keep it silent about them",
+		Long:  setupLong,
 		Example: `  evs realserver setup --vip 203.0.113.10
   evs realserver setup --vip 203.0.113.10 --method tunnel --tun-type gue --tun-port 6080 --dry-run`,
 		Args: cobra.NoArgs,
@@ -73,6 +80,8 @@ printed as a command. Run again with further VIPs, setup adds them.`,
 	f.StringSliceVar(&o.Interfaces, "interface", nil, "`INTERFACE` that the director's packets come in by (default: all but lo)")
 	f.StringVar(&o.Decap, "decap", realserver.Auto, "who takes packets out of tunnels: auto, kernel or evs")
 	f.StringVar(&mode, "mode", "auto", "door of EVS's decapsulator: auto, xdp or tc")
+	f.IntVar(&o.MTU, "mtu", 0, "largest `BYTES` that the way from the director takes (default: what the interfaces take)")
+	f.BoolVar(&o.KeepMSS, "keep-mss", false, "tunnels: do not lower the segment size that clients are told to what the tunnel has room for")
 	f.BoolVar(&o.DryRun, "dry-run", false, "print the commands and change nothing")
 	complete(cmd, "method", fixed(hostnet.Methods...))
 	complete(cmd, "tun-type", fixed(hostnet.Tunnels...))
@@ -124,12 +133,22 @@ func printRealServer(w io.Writer, r realserver.Report) {
 	if r.Decap == nil {
 		return
 	}
-	fmt.Fprintf(w, "# EVS's decapsulator takes packets for %s out of %s\n", addressWords(r.Decap.VIPs), tunnelWords(*r.Decap))
+	if len(r.Decap.Kinds) > 0 {
+		fmt.Fprintf(w, "# EVS's decapsulator takes packets for %s out of %s\n", addressWords(r.Decap.VIPs), tunnelWords(*r.Decap))
+	}
+	if r.Decap.MSS4 != 0 {
+		fmt.Fprintf(w, "# what SYNs of %s announce is lowered to %s\n", addressWords(r.Decap.VIPs), segmentWords(*r.Decap))
+	}
 	for _, a := range r.Attachments {
 		if len(a.Doors) > 0 {
 			fmt.Fprintf(w, "#   at %s, by %s (%s)\n", a.Interface, strings.Join(a.Doors, "+"), a.Reason)
 		}
 	}
+}
+
+// segmentWords say how large segments may be that come through a tunnel.
+func segmentWords(c datapath.DecapConfig) string {
+	return fmt.Sprintf("%d bytes over IPv4, %d over IPv6", c.MSS4, c.MSS6)
 }
 
 // tunnelWords say what a decapsulator takes packets out of.
@@ -181,7 +200,15 @@ func realserverStatus() *cobra.Command {
 }
 
 func printDecap(w io.Writer, d datapath.Decap) error {
-	fmt.Fprintf(w, "decap   %s, for VIPs %s\n\n", tunnelWords(d.DecapConfig), addressWords(d.VIPs))
+	by := "by the kernel's device"
+	if len(d.Kinds) > 0 {
+		by = tunnelWords(d.DecapConfig)
+	}
+	fmt.Fprintf(w, "decap   %s, for VIPs %s\n", by, addressWords(d.VIPs))
+	if d.MSS4 != 0 {
+		fmt.Fprintf(w, "SYNs    announce at most %s\n", segmentWords(d.DecapConfig))
+	}
+	fmt.Fprintln(w)
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "INTERFACE\tATTACHED\tWHY")
 	for _, a := range d.Attachments {

@@ -16,7 +16,7 @@ import (
 type controlAbi uint32
 
 const (
-	controlAbiABI_VERSION controlAbi = 3
+	controlAbiABI_VERSION controlAbi = 4
 )
 
 type controlAddr struct {
@@ -341,7 +341,8 @@ const (
 	controlReasonREASON_NEW_TEMPLATE          controlReason = 19
 	controlReasonREASON_ONE_PACKET            controlReason = 20
 	controlReasonREASON_NO_CALL_ID            controlReason = 21
-	controlReasonREASON_COUNT                 controlReason = 22
+	controlReasonREASON_UNCUT                 controlReason = 22
+	controlReasonREASON_COUNT                 controlReason = 23
 )
 
 type controlScheduler uint32
@@ -393,6 +394,8 @@ type controlSettings struct {
 	Daemon   [2]controlSyncDaemon
 	Sysctl   [64]uint32
 	Marks    uint64
+	CutOut   uint32
+	CutIn    uint32
 }
 
 type controlStats struct {
@@ -509,6 +512,21 @@ type controlTemplateTime uint32
 
 const (
 	controlTemplateTimeHELD_SECONDS controlTemplateTime = 60
+)
+
+type controlTunnel uint32
+
+const (
+	controlTunnelTUNNEL_IPIP controlTunnel = 0
+	controlTunnelTUNNEL_GUE  controlTunnel = 1
+	controlTunnelTUNNEL_GRE  controlTunnel = 2
+)
+
+type controlTunnelFlags uint32
+
+const (
+	controlTunnelFlagsTUNNEL_CSUM    controlTunnelFlags = 1
+	controlTunnelFlagsTUNNEL_REMCSUM controlTunnelFlags = 2
 )
 
 type controlUnit struct {

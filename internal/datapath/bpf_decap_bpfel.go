@@ -16,7 +16,7 @@ import (
 type decapDecapAbi uint32
 
 const (
-	decapDecapAbiDECAP_ABI_VERSION decapDecapAbi = 1
+	decapDecapAbiDECAP_ABI_VERSION decapDecapAbi = 2
 )
 
 type decapDecapConf struct {
@@ -25,6 +25,8 @@ type decapDecapConf struct {
 	Port  uint16
 	Kinds uint8
 	Mode  uint8
+	Mss4  uint16
+	Mss6  uint16
 }
 
 type decapDecapCounters struct {
@@ -74,6 +76,15 @@ const (
 	decapDecapRoleDECAP_LOCAL decapDecapRole = 2
 )
 
+type decapMssWalk struct {
+	_       structs.HostLayout
+	Options [64]uint8
+	Size    uint32
+	At      uint32
+	Found   bool
+	_       [3]byte
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -81,6 +92,8 @@ const (
 	decapMapDecapAddrMap  = "decap_addr_map"
 	decapMapDecapConfMap  = "decap_conf_map"
 	decapMapDecapCountMap = "decap_count_map"
+	decapMapMssWalks      = "mss_walks"
+	decapProgEvsAnnounce  = "evs_announce"
 	decapProgEvsDecapTc   = "evs_decap_tc"
 	decapProgEvsDecapXdp  = "evs_decap_xdp"
 	decapVarDecapEnums    = "decap_enums"
@@ -128,6 +141,7 @@ type decapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type decapProgramSpecs struct {
+	EvsAnnounce *ebpf.ProgramSpec `ebpf:"evs_announce"`
 	EvsDecapTc  *ebpf.ProgramSpec `ebpf:"evs_decap_tc"`
 	EvsDecapXdp *ebpf.ProgramSpec `ebpf:"evs_decap_xdp"`
 }
@@ -139,6 +153,7 @@ type decapMapSpecs struct {
 	DecapAddrMap  *ebpf.MapSpec `ebpf:"decap_addr_map"`
 	DecapConfMap  *ebpf.MapSpec `ebpf:"decap_conf_map"`
 	DecapCountMap *ebpf.MapSpec `ebpf:"decap_count_map"`
+	MssWalks      *ebpf.MapSpec `ebpf:"mss_walks"`
 }
 
 // decapVariableSpecs contains global variables before they are loaded into the kernel.
@@ -171,6 +186,7 @@ type decapMaps struct {
 	DecapAddrMap  *ebpf.Map `ebpf:"decap_addr_map"`
 	DecapConfMap  *ebpf.Map `ebpf:"decap_conf_map"`
 	DecapCountMap *ebpf.Map `ebpf:"decap_count_map"`
+	MssWalks      *ebpf.Map `ebpf:"mss_walks"`
 }
 
 func (m *decapMaps) Close() error {
@@ -178,6 +194,7 @@ func (m *decapMaps) Close() error {
 		m.DecapAddrMap,
 		m.DecapConfMap,
 		m.DecapCountMap,
+		m.MssWalks,
 	)
 }
 
@@ -192,12 +209,14 @@ type decapVariables struct {
 //
 // It can be passed to loadDecapObjects or ebpf.CollectionSpec.LoadAndAssign.
 type decapPrograms struct {
+	EvsAnnounce *ebpf.Program `ebpf:"evs_announce"`
 	EvsDecapTc  *ebpf.Program `ebpf:"evs_decap_tc"`
 	EvsDecapXdp *ebpf.Program `ebpf:"evs_decap_xdp"`
 }
 
 func (p *decapPrograms) Close() error {
 	return _DecapClose(
+		p.EvsAnnounce,
 		p.EvsDecapTc,
 		p.EvsDecapXdp,
 	)

@@ -43,6 +43,7 @@ const (
 	tcMapMarkRules     = "mark_rules"
 	tcMapMarkTrie      = "mark_trie"
 	tcMapMasqPorts     = "masq_ports"
+	tcMapMssWalks      = "mss_walks"
 	tcMapNexthops      = "nexthops"
 	tcMapOptions       = "options"
 	tcMapOverflowHints = "overflow_hints"
@@ -148,6 +149,7 @@ type tcMapSpecs struct {
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	MasqPorts     *ebpf.MapSpec `ebpf:"masq_ports"`
+	MssWalks      *ebpf.MapSpec `ebpf:"mss_walks"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	Options       *ebpf.MapSpec `ebpf:"options"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
@@ -227,6 +229,7 @@ type tcMaps struct {
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	MasqPorts     *ebpf.Map `ebpf:"masq_ports"`
+	MssWalks      *ebpf.Map `ebpf:"mss_walks"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	Options       *ebpf.Map `ebpf:"options"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
@@ -273,6 +276,7 @@ func (m *tcMaps) Close() error {
 		m.MarkRules,
 		m.MarkTrie,
 		m.MasqPorts,
+		m.MssWalks,
 		m.Nexthops,
 		m.Options,
 		m.OverflowHints,

@@ -38,6 +38,7 @@ const (
 	xdpMapMarkRules     = "mark_rules"
 	xdpMapMarkTrie      = "mark_trie"
 	xdpMapMasqPorts     = "masq_ports"
+	xdpMapMssWalks      = "mss_walks"
 	xdpMapNexthops      = "nexthops"
 	xdpMapOptions       = "options"
 	xdpMapOverflowHints = "overflow_hints"
@@ -136,6 +137,7 @@ type xdpMapSpecs struct {
 	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
 	MasqPorts     *ebpf.MapSpec `ebpf:"masq_ports"`
+	MssWalks      *ebpf.MapSpec `ebpf:"mss_walks"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	Options       *ebpf.MapSpec `ebpf:"options"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
@@ -210,6 +212,7 @@ type xdpMaps struct {
 	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
 	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
 	MasqPorts     *ebpf.Map `ebpf:"masq_ports"`
+	MssWalks      *ebpf.Map `ebpf:"mss_walks"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	Options       *ebpf.Map `ebpf:"options"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
@@ -251,6 +254,7 @@ func (m *xdpMaps) Close() error {
 		m.MarkRules,
 		m.MarkTrie,
 		m.MasqPorts,
+		m.MssWalks,
 		m.Nexthops,
 		m.Options,
 		m.OverflowHints,

@@ -27,6 +27,9 @@ type DecapConfig struct {
 	Locals []netip.Addr
 	// Mode is the door it is attached by.
 	Mode Mode
+	// MSS4 and MSS6 are the largest segments that clients of a VIP are told to
+	// send, 0 as large as the host says.
+	MSS4, MSS6 uint16
 }
 
 // DecapKinds are the kinds of tunnel, by the names ipvsadm gives them.
@@ -52,8 +55,11 @@ type Decap struct {
 // to it, so it keeps no list of ports.
 func decapAttacher(dir string) attacher {
 	return attacher{
-		dir:    dir,
-		tc:     []door{{name: "tc", program: decapProgEvsDecapTc, attach: attachTC, parent: netlink.HANDLE_MIN_INGRESS}},
+		dir: dir,
+		tc: []door{
+			{name: "tc", program: decapProgEvsDecapTc, attach: attachTC, parent: netlink.HANDLE_MIN_INGRESS},
+			{name: "out", program: decapProgEvsAnnounce, attach: attachOut, parent: netlink.HANDLE_MIN_EGRESS},
+		},
 		xdp:    door{name: "xdp", program: decapProgEvsDecapXdp, attach: attachXDP},
 		clsact: 0xe6,
 	}
@@ -173,7 +179,7 @@ func writeDecapConf(dir string, c DecapConfig) error {
 		return err
 	}
 	defer m.Close()
-	conf := decapDecapConf{Abi: uint32(decapDecapAbiDECAP_ABI_VERSION), Port: networkOrder(c.Port), Mode: uint8(c.Mode)}
+	conf := decapDecapConf{Abi: uint32(decapDecapAbiDECAP_ABI_VERSION), Port: networkOrder(c.Port), Mode: uint8(c.Mode), Mss4: c.MSS4, Mss6: c.MSS6}
 	for _, k := range DecapKinds {
 		if slices.Contains(c.Kinds, k.Name) {
 			conf.Kinds |= k.bit

@@ -95,6 +95,7 @@ func (d *Decap) readConf(dir string) error {
 		return fmt.Errorf("decapsulator: %w", ErrLayout)
 	}
 	d.Port, d.Mode = networkOrder(conf.Port), Mode(conf.Mode)
+	d.MSS4, d.MSS6 = conf.Mss4, conf.Mss6
 	for _, k := range DecapKinds {
 		if conf.Kinds&k.bit != 0 {
 			d.Kinds = append(d.Kinds, k.Name)

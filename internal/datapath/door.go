@@ -70,6 +70,8 @@ func choose(f facts, m Mode) choice {
 	switch {
 	case m == ModeOff:
 		return choice{None: true, Reason: "switched off"}
+	case f.Name == cutIn:
+		return choice{Reason: "it cuts packets for tunnels with a checksum, which is tc's to do"}
 	case m == ModeXDP:
 		return choice{XDP: true, Reason: "asked for"}
 	case m == ModeTC:
@@ -98,7 +100,7 @@ func interfaces() ([]facts, error) {
 	}
 	var all []facts
 	for _, l := range links {
-		if l.Attrs().EncapType == "ether" {
+		if l.Attrs().EncapType == "ether" && l.Attrs().Name != cutOut {
 			f := factsOf(l, addrs)
 			f.Master = masterOf(l, links)
 			all = append(all, f)

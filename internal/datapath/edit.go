@@ -259,6 +259,11 @@ func (t *Table) commit(slot int, c Content, replace bool) error {
 // had, with the connections it may still have, else a free one. What may change
 // of it is set as wanted.
 func (t *Table) DstSlot(slot int, want Dst) (int, error) {
+	if want.checked() {
+		if err := t.needCutter(); err != nil {
+			return 0, err
+		}
+	}
 	s := &t.services.elems[slot]
 	p := t.prepared()
 	for _, i := range p.owned[slot] {

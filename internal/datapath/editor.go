@@ -80,7 +80,7 @@ func (e *Editor) Edit(ctx context.Context, change func(*Table) error) error {
 			return err
 		}
 		if err = e.change(p, change); err != nil && made {
-			return errors.Join(err, tableAttacher(p.table()).detach(), e.Close(), removePins(p.table()))
+			return errors.Join(err, tableAttacher(p.table()).detach(), removeCutter(), e.Close(), removePins(p.table()))
 		}
 		return err
 	})

@@ -40,6 +40,7 @@ var Reasons = []Reason{
 	{"new_template", "persistence templates made"},
 	{"one_packet", "packets scheduled by themselves, without a connection"},
 	{"no_call_id", "new connections dropped: no Call-ID for the persistence engine sip"},
+	{"uncut", "packets dropped: several in one, for a tunnel with a checksum, and not cut before; see docs/tunnels.md"},
 }
 
 // ReasonNames returns the names of enum reason in order, in lower case and

@@ -110,7 +110,7 @@ var Sysctls = []Sysctl{
 	{"sync_version", onOff, one(1), Stored, "version of the synchronisation protocol that is sent", at(controlSysctlSYSCTL_SYNC_VERSION)},
 
 	{"expire_udp_on_quiescent", onOff, one(0), Honoured, "EVS's own: a UDP flow whose destination has weight 0 or is gone is scheduled anew at once", at(controlSysctlSYSCTL_EXPIRE_UDP_ON_QUIESCENT)},
-	{"mss_clamp", onOff, one(0), Stored, "EVS's own: connections through tunnels agree on segments that the tunnel has room for", at(controlSysctlSYSCTL_MSS_CLAMP)},
+	{"mss_clamp", onOff, one(0), Honoured, "EVS's own: what a SYN of TCP announces is lowered to what the way has room for, tunnels included; see docs/tunnels.md for the real server's part", at(controlSysctlSYSCTL_MSS_CLAMP)},
 	{"tun_rss_source", hostBits, one(0), Honoured, "EVS's own: the lowest bits of the source address of ipip and gre, so many, vary by connection, so that a server's card spreads them over its queues", at(controlSysctlSYSCTL_TUN_RSS_SOURCE)},
 }
 

@@ -124,7 +124,7 @@ func Unload(ctx context.Context) (bool, error) {
 	}
 	defer l.release()
 	had := exists(p.table())
-	return had, errors.Join(tableAttacher(p.table()).detach(),
+	return had, errors.Join(tableAttacher(p.table()).detach(), removeCutter(),
 		removePins(p.table()), removePins(p.building()), p.leave(), removeRemains(p))
 }
 

@@ -33,9 +33,14 @@ const DefaultPort = 6080
 // Options say what Setup is to make.
 type Options struct {
 	hostnet.RealServerSpec
-	Decap  string        // Auto, Kernel or EVS
-	Mode   datapath.Mode // the door of EVS's decapsulator
-	DryRun bool
+	Decap string        // Auto, Kernel or EVS
+	Mode  datapath.Mode // the door of EVS's decapsulator
+	// MTU is what the way from the director takes; 0 takes it from the interfaces.
+	MTU int
+	// KeepMSS leaves alone what the host's SYNs announce, which otherwise is
+	// lowered to what a tunnel has room for.
+	KeepMSS bool
+	DryRun  bool
 }
 
 // Report says what was done, or in a dry run what would be.
@@ -56,9 +61,7 @@ func Setup(ctx context.Context, o Options) (Report, error) {
 		return Report{}, err
 	}
 	var r Report
-	if o.Method == "tunnel" && !o.Kernel {
-		r.Decap = &datapath.DecapConfig{Kinds: []string{o.Tunnel}, Port: o.Port, VIPs: o.VIPs, Locals: o.Locals, Mode: o.Mode}
-	}
+	r.Decap = o.decap()
 	last := func() error {
 		if r.Decap != nil {
 			return datapath.SetDecap(ctx, *r.Decap, o.Interfaces)
@@ -73,6 +76,21 @@ func Setup(ctx context.Context, o Options) (Report, error) {
 	d, err := datapath.ReadDecap()
 	r.Attachments = d.Attachments
 	return r, err
+}
+
+// decap is what EVS's own programs are to do here, nil if nothing.
+func (o *Options) decap() *datapath.DecapConfig {
+	if o.Method != "tunnel" || o.Kernel && o.KeepMSS {
+		return nil
+	}
+	c := datapath.DecapConfig{VIPs: o.VIPs, Mode: datapath.ModeTC}
+	if !o.Kernel {
+		c.Kinds, c.Port, c.Locals, c.Mode = []string{o.Tunnel}, o.Port, o.Locals, o.Mode
+	}
+	if !o.KeepMSS {
+		c.MSS4, c.MSS6 = o.segments()
+	}
+	return &c
 }
 
 // complete fills in what was left to be chosen.
@@ -100,6 +118,9 @@ func (o *Options) complete() error {
 		return err
 	}
 	if err := o.chooseLocals(have); err != nil {
+		return err
+	}
+	if err := o.chooseMTU(have); err != nil {
 		return err
 	}
 	return o.chooseDecap()

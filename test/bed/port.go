@@ -61,6 +61,12 @@ func (t *Topology) farUp(name string) error {
 	})
 }
 
+// Apart has the server's end receive packets one by one, as the wire has them, and
+// not joined. What XDP redirects does not get there then.
+func (t *Topology) Apart() error {
+	return t.atOutside(func() error { return ethtool("r0", unix.ETHTOOL_SGRO, 0) })
+}
+
 // atOutside runs act on this thread in the namespace of the far ends.
 func (t *Topology) atOutside(act func() error) error {
 	if err := netns.Set(t.outside); err != nil {
@@ -128,16 +134,40 @@ func (p *Port) SendVerified(frame []byte) error {
 	if len(frame) < start+8 || frame[ethLen+6] != protoICMP6 {
 		return errors.New("a frame that is vouched for is ICMPv6 without extension headers")
 	}
+	return p.sendHeaded(frame, protoICMP6, start, at, 0, 0)
+}
+
+// SendSuper sends a frame that stands for as many as it takes to carry size bytes of
+// payload each; the checksums of those are still to be made. It is of TCP or UDP.
+func (p *Port) SendSuper(frame []byte, size int) error {
+	const tcp4, tcp6, udp = 1, 4, 5 // VIRTIO_NET_HDR_GSO_TCPV4, _TCPV6, _UDP_L4
+	proto, start, kind := frame[ethLen+9], ethLen+20, byte(tcp4)
+	if frame[ethLen]>>4 == 6 {
+		proto, start, kind = frame[ethLen+6], ethLen+40, tcp6
+	}
+	if proto == protoUDP {
+		return p.sendHeaded(frame, proto, start, 6, udp, size)
+	}
+	return p.sendHeaded(frame, proto, start, 16, kind, size)
+}
+
+// sendHeaded sends a frame whose transport header begins at start, with its checksum
+// so many bytes behind that still to be made; and, of a kind of segments, their size.
+func (p *Port) sendHeaded(frame []byte, proto byte, start, at int, kind byte, size int) error {
 	if err := unix.SetsockoptInt(p.fd, unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1); err != nil {
 		return err
 	}
-	header := make([]byte, 10) // struct virtio_net_hdr
-	header[0] = 1              // VIRTIO_NET_HDR_F_NEEDS_CSUM
-	binary.NativeEndian.PutUint16(header[6:], start)
-	binary.NativeEndian.PutUint16(header[8:], at)
+	header := make([]byte, 10)     // struct virtio_net_hdr
+	header[0], header[1] = 1, kind // VIRTIO_NET_HDR_F_NEEDS_CSUM
+	if kind != 0 {
+		binary.NativeEndian.PutUint16(header[2:], uint16(start+at+4))
+		binary.NativeEndian.PutUint16(header[4:], uint16(size))
+	}
+	binary.NativeEndian.PutUint16(header[6:], uint16(start))
+	binary.NativeEndian.PutUint16(header[8:], uint16(at))
 	frame = append(header, frame...)
 	ip := frame[len(header)+ethLen:]
-	put(ip[40+at:], fold(pseudo(ip, protoICMP6, len(ip)-40)))
+	put(ip[start-ethLen+at:], fold(pseudo(ip, proto, len(ip)-(start-ethLen))))
 	_, err := unix.Write(p.fd, frame)
 	return errors.Join(err, unix.SetsockoptInt(p.fd, unix.SOL_PACKET, unix.PACKET_VNET_HDR, 0))
 }
