@@ -70,7 +70,6 @@ struct conn_ref {
 	struct dst *dst;
 	struct conn_ends *ends; /* IPv6 */
 	union life life;
-	bool born; /* of this packet, which has stepped it already */
 };
 
 static __always_inline __u64 *conn_life(struct conn *c)

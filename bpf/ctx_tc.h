@@ -106,8 +106,9 @@ static __always_inline bool ctx_l4_fix(CTX *ctx, __u32 offset, bool udp, __u32 a
 
 /* Makes room for a tunnel's headers before the IP header, the outer of a family,
  * and says what they are, so that packets larger than the wire's are cut right
- * later. */
-static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes, __u8 outer, __u8 inner)
+ * later; but not of one that we cut, as the kernel then changes its length no more. */
+static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes, __u8 outer, __u8 inner,
+				     bool cut)
 {
 	__u64 flags = outer == FAMILY_V6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6
 					 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
@@ -117,6 +118,8 @@ static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes, __u8 ou
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_GRE;
 	if (tunnel == TUNNEL_GUE)
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
+	if (cut)
+		flags = 0;
 	/* Segments of TCP become smaller by as much; datagrams stay as they are, which
 	 * has to be said. */
 	if (bpf_skb_adjust_room(ctx, bytes, BPF_ADJ_ROOM_MAC, flags) &&

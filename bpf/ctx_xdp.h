@@ -83,7 +83,8 @@ static __always_inline bool ctx_l4_fix(CTX *ctx, __u32 offset, bool udp, __u32 a
 }
 
 /* Makes room for a tunnel's headers before the IP header, the outer of a family. */
-static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes, __u8 outer, __u8 inner)
+static __always_inline bool ctx_grow(CTX *ctx, __u8 tunnel, __u32 bytes, __u8 outer, __u8 inner,
+				     bool cut)
 {
 	struct ethhdr *eth;
 

@@ -49,7 +49,6 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	__u32 now;
 	struct conn_ref ref;
 	__u8 interest;
-	bool reply;
 	int rc;
 
 	if (!set)
@@ -61,15 +60,15 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	rc = ports_read(ctx, p);
 	if (rc)
 		return rc;
-	rc = conn_look(ctx, p, interest, now, set, &ref, &reply, family);
+	rc = conn_look(ctx, p, interest, now, set, &ref, family);
 	if (rc == LEAVE && interest & FILTER_RIP && packet_is_stray(ctx, w, set))
 		return -REASON_NO_CONNECTION;
 	if (rc)
 		return rc;
 	/* of what the host sends, only a server's answers are replies */
-	if (p->home && reply && !(ref.dst->flags & DST_LOCAL))
+	if (p->home && p->reply && !(ref.dst->flags & DST_LOCAL))
 		return LEAVE;
-	return conn_forward(ctx, w, &ref, reply, now, verdict, family);
+	return conn_forward(ctx, w, &ref, p->reply, now, verdict, family);
 }
 
 static __always_inline int director(CTX *ctx, const __u8 family, const bool home)
@@ -81,6 +80,8 @@ static __always_inline int director(CTX *ctx, const __u8 family, const bool home
 		return CTX_PASS;
 	w->pkt.home = home;
 	rc = packet_direct(ctx, w, &verdict, family);
+	if (rc == LEAVE)
+		rc = ctx_inside(ctx, w, &verdict, family);
 	if (rc == REASON_SLOW_PATH)
 		count(REASON_SLOW_PATH);
 	return rc < 0 ? ctx_refuse(ctx, w, -rc) : verdict;

@@ -4,8 +4,12 @@
 #pragma once
 
 #include "ctx_tc.h"
+#include "cut.h"
 #include "fwd/direct.h"
 #include "icmp.h"
+#include "inside.h"
+#include "kept.h"
+#include "leave.h"
 #include "nexthop.h"
 
 static __always_inline bool ctx_can_reach(CTX *ctx, const struct hop *hop)
@@ -67,23 +71,95 @@ static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reas
 	return icmp_allowed();
 }
 
-/* Drops the packet, and tells its sender why where there is an error for it. A
- * function of its own for the verifier's sake. */
-static __noinline int ctx_refuse(CTX *ctx, struct work *w, int reason)
+/* Turns the packet into the error w->error, and sends that. */
+__noinline int error_send(CTX *ctx, struct work *w)
 {
-	struct pkt *p = &w->pkt;
 	struct hop hop = {};
+	struct pkt *p;
 
-	count(reason);
-	if (!refusal_told(ctx, p, reason))
+	if (!w)
 		return CTX_DROP;
+	p = &w->pkt;
 	if (p->home)
-		return icmp_make(ctx, p, reason) ? ctx_deliver(ctx) : CTX_DROP;
+		return icmp_make(ctx, p, w->error, ctx_ifindex(ctx)) ? ctx_deliver(ctx) : CTX_DROP;
 	w->route.family = p->family;
 	w->route.src = p->daddr;
 	w->route.dst = p->saddr;
-	if (route_ask(ctx) || !icmp_make(ctx, p, reason))
+	if (route_ask(ctx) || !icmp_make(ctx, p, w->error, w->route.ifindex))
 		return CTX_DROP;
 	hop.ifindex = w->route.ifindex;
 	return ctx_send(ctx, &hop, &w->route);
+}
+
+/* Drops the packet, and tells its sender why where there is an error for it. A
+ * function of its own for the verifier's sake. */
+__noinline int ctx_refuse(CTX *ctx, struct work *w, int reason)
+{
+	if (!w)
+		return CTX_DROP;
+	count(reason);
+	if (!refusal_told(ctx, &w->pkt, reason))
+		return CTX_DROP;
+	w->error = icmp_what(reason, w->pkt.family);
+	if (reason == REASON_NO_CONNECTION) /* it was not for a VIP */
+		w->error |= ICMP_FROM_LINK;
+	return error_send(ctx, w);
+}
+
+/* What is left to the host may be an error about a tunnel of ours: 0 and *verdict,
+ * LEAVE or a reason. */
+static __always_inline int ctx_inside(CTX *ctx, struct work *w, int *verdict, const __u8 family)
+{
+	int rc;
+
+	if (family != FAMILY_V4 || !w->pkt.quote)
+		return LEAVE;
+	rc = inside_error(ctx, w);
+	if (rc != 1)
+		return rc;
+	*verdict = icmp_allowed() ? error_send(ctx, w) : CTX_DROP;
+	return 0;
+}
+
+/*
+ * A first fragment is noted, and what waited for it comes behind it; a later one
+ * learns its ports, or is kept, if it came by an interface: what the host sends itself
+ * is in order. 0, LEAVE or a reason. A function of its own for the verifier's sake.
+ */
+__noinline int ctx_fragment(CTX *ctx, struct pkt *p)
+{
+	if (!p)
+		return LEAVE;
+	if (p->later) {
+		if (frag_find(p))
+			return 0;
+		return ctx->ingress_ifindex ? frag_keep(ctx, p) : LEAVE;
+	}
+	frag_note(p);
+	return frag_follow(ctx, p) ? 0 : -REASON_REWRITE_FAILED;
+}
+
+/* Cuts the packet for the interface that it leaves by. */
+static __always_inline bool ctx_cut(CTX *ctx, __u32 mtu, __u32 ifindex)
+{
+	return packet_cut(ctx, mtu, ifindex, 0);
+}
+
+/* Cuts the packet as it came: its pieces come in once more, and each waits for its
+ * neighbour in the kernel's table. */
+static __always_inline int ctx_cut_first(CTX *ctx, __u32 mtu, int *verdict)
+{
+	if (!packet_cut(ctx, mtu, ctx->ifindex, BPF_F_INGRESS))
+		return -REASON_REWRITE_FAILED;
+	*verdict = bpf_redirect(ctx->ifindex, BPF_F_INGRESS);
+	return 0;
+}
+
+/* A fragment that is the whole packet loses its header, but if it goes into a tunnel of
+ * IPv6, the outer packet becomes such a fragment: as in the kernel. */
+static __always_inline bool ctx_atomic(CTX *ctx, struct pkt *p, bool outer6)
+{
+	if (outer6)
+		p->cut = 0xffff;
+	return atomic_unwrap(ctx, p);
 }

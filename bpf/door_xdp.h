@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ctx_xdp.h"
+#include "leave.h"
 #include "nexthop.h"
 
 /* A frame can be sent where the next hop is resolved and the interface takes
@@ -19,6 +20,32 @@ static __always_inline bool ctx_can_reach(CTX *ctx, const struct hop *hop)
 static __always_inline int ctx_send(CTX *ctx, const struct hop *hop, const struct route *r)
 {
 	return bpf_redirect(hop->ifindex, 0);
+}
+
+/* tc does what follows, and gets such packets (ports_read, hop_find). */
+static __always_inline int ctx_inside(CTX *ctx, struct work *w, int *verdict, const __u8 family)
+{
+	return LEAVE;
+}
+
+static __always_inline int ctx_fragment(CTX *ctx, struct pkt *p)
+{
+	return REASON_SLOW_PATH;
+}
+
+static __always_inline bool ctx_atomic(CTX *ctx, struct pkt *p, bool outer6)
+{
+	return false;
+}
+
+static __always_inline bool ctx_cut(CTX *ctx, __u32 mtu, __u32 ifindex)
+{
+	return false;
+}
+
+static __always_inline int ctx_cut_first(CTX *ctx, __u32 mtu, int *verdict)
+{
+	return REASON_SLOW_PATH;
 }
 
 /* What the host sends does not come by here. */

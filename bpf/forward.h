@@ -7,11 +7,11 @@
 #include "fwd/nat.h"
 #include "fwd/tunnel.h"
 #include "leave.h"
-#include "nexthop.h"
 #include "options.h"
 #include "segment.h"
 #include "state.h"
 #include "stats.h"
+#include "way.h"
 
 static __always_inline int hop_send(CTX *ctx, const struct hop *hop)
 {
@@ -73,22 +73,34 @@ static __always_inline __u32 method_overhead(const struct conn_ref *ref)
 static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *ref, bool reply,
 				    __u32 now, struct hop *hop, const __u8 family)
 {
-	__u32 mtu = reply ? 0 : ref->dst->mtu;
 	int rc;
 
 	if (w->pkt.ttl <= 1)
 		return reply ? LEAVE : -REASON_TTL_EXCEEDED; /* the kernel says so */
 	rc = reply ? hop_reply(ctx, w, ref, now, hop, family)
-		   : hop_forward(ctx, w, ref->dst, now, hop, family);
+		   : hop_forward(ctx, w, ref, now, hop);
 	if (rc)
 		return reply && rc != -REASON_FORWARDING_DISABLED ? LEAVE : rc;
-	if (hop_too_big(ctx, hop, w->pkt.len + method_overhead(ref), &mtu)) {
-		if (reply && w->pkt.whole)
-			return LEAVE; /* likewise */
-		w->pkt.mtu = mtu - method_overhead(ref);
-		return -REASON_TOO_BIG;
-	}
+	rc = ctx_size_check(ctx, &w->pkt, hop->ifindex, reply ? 0 : ref->dst->mtu,
+			    method_overhead(ref));
+	if (rc)
+		return reply && w->pkt.whole ? LEAVE : rc; /* likewise */
+	if (w->pkt.cut)
+		hop_settle(hop, &w->route);
 	return ctx_can_reach(ctx, hop) ? 0 : REASON_SLOW_PATH;
+}
+
+/* Counts a packet as the kernel would, which puts fragments together first. */
+static __always_inline void packet_count(const struct pkt *p, const struct conn_ref *ref,
+					 bool reply, const __u8 family)
+{
+	__u32 len = p->len;
+
+	if (p->later)
+		len -= p->body - L3_OFFSET;
+	else if (family == FAMILY_V6 && p->fragment)
+		len -= sizeof(struct ext_fragment);
+	stats_packet(ref->conn->dst, reply, !p->later, len);
 }
 
 /* What the host itself has to do with a packet: it goes to a server on the host, or
@@ -134,13 +146,19 @@ static __always_inline int ref_forward(CTX *ctx, struct work *w, struct conn_ref
 		rc = hop_find(ctx, w, ref, reply, now, &hop, family);
 		if (rc)
 			return rc;
+		if (p->cut && !hop.via)
+			return ctx_cut_first(ctx, p->mtu, &w->verdict);
+		if (family == FAMILY_V6 && p->atomic &&
+		    !ctx_atomic(ctx, p, life_method(ref->life) == METHOD_TUNNEL &&
+						ref->dst->family == FAMILY_V6))
+			return -REASON_REWRITE_FAILED;
 	} else if (CTX_IS_XDP && reply) {
 		return REASON_SLOW_PATH;
 	}
-	if (!p->quote && !p->bare && !ref->born)
-		conn_step(ref, p, reply, now, set, family);
+	if (!p->quote && !p->bare && !p->born)
+		conn_step(ref, p, reply, now, family);
 	if (!p->quote || !reply)
-		stats_packet(ref->conn->dst, reply, p->len);
+		packet_count(p, ref, reply, family);
 	if (family == FAMILY_V4 && !CTX_IS_XDP && p->options && !reply && hop.ifindex &&
 	    !options_read(ctx, true))
 		return -REASON_REWRITE_FAILED;
@@ -157,6 +175,8 @@ static __always_inline int ref_forward(CTX *ctx, struct work *w, struct conn_ref
 	}
 	if (p->home)
 		ctx_sign(ctx);
+	if (p->cut && !ctx_cut(ctx, p->cut, hop.ifindex))
+		return -REASON_REWRITE_FAILED;
 	w->verdict = ctx_send(ctx, &hop, &w->route);
 	return 0;
 }

@@ -9,7 +9,8 @@
 #include "quote.h"
 #include "sum.h"
 
-#define ICMP_TOS 0xc0 /* internetwork control, as RFC 1812 asks */
+#define ICMP_TOS 0xc0	    /* internetwork control, as RFC 1812 asks */
+#define ICMP_TOS_KEPT 0x1e /* of the packet in error */
 
 /* Errors of one second, over all receivers: as many as Linux sends by default
  * (icmp_msgs_per_sec), so that nobody is flooded with them. */
@@ -67,34 +68,37 @@ static __always_inline __u32 icmp_room(CTX *ctx, const struct pkt *p, __u32 head
 	return quote;
 }
 
-/* An address of the interface that the packet came by. */
-static __always_inline union addr *own_addr(CTX *ctx, const __u8 family)
+/* An address of an interface. */
+static __always_inline union addr *link_addr(__u32 ifindex, const __u8 family)
 {
-	__u64 key = (__u64)family << 32 | ctx_ifindex(ctx);
+	__u64 key = (__u64)family << 32 | ifindex;
 
 	return bpf_map_lookup_elem(&link_addrs, &key);
 }
 
+#define ICMP_FROM_LINK 0x10000 /* beside type and code: not from the VIP */
+
 /* From the VIP; about what was not for one, from an address of the interface. */
-static __always_inline int icmp_make4(CTX *ctx, const struct pkt *p, const struct icmp_error *e,
-				      bool from_vip)
+static __always_inline int icmp_make4(CTX *ctx, const struct pkt *p, __u32 what, __u32 ifindex)
 {
 	const __u32 headers = sizeof(struct iphdr) + sizeof(struct icmphdr);
 	__u32 quote = icmp_room(ctx, p, headers, 576), sum;
-	union addr *own = from_vip ? NULL : own_addr(ctx, FAMILY_V4);
+	union addr *own = what & ICMP_FROM_LINK ? link_addr(ifindex, FAMILY_V4) : NULL;
 	struct icmphdr *icmp;
 	struct iphdr *ip;
+	__u8 tos;
 
-	if (!quote || !(from_vip || own))
+	if (!quote || (what & ICMP_FROM_LINK && !own))
 		return 0;
 	sum = packet_sum(ctx, L3_OFFSET + headers, quote);
-	ip = ctx_header(ctx, L3_OFFSET, sizeof(*ip) + sizeof(*icmp));
+	ip = ctx_header(ctx, L3_OFFSET, headers + sizeof(*ip));
 	if (!ip)
 		return 0;
+	tos = ((struct iphdr *)((void *)ip + headers))->tos;
 	__builtin_memset(ip, 0, headers);
 	ip->version = 4;
 	ip->ihl = 5;
-	ip->tos = ICMP_TOS;
+	ip->tos = ICMP_TOS | (tos & ICMP_TOS_KEPT);
 	ip->tot_len = bpf_htons(headers + quote);
 	ip->id = bpf_get_prandom_u32();
 	ip->ttl = 64;
@@ -103,19 +107,28 @@ static __always_inline int icmp_make4(CTX *ctx, const struct pkt *p, const struc
 	ip->daddr = p->saddr.w[0];
 	ip->check = csum_ip_header(ip);
 	icmp = (void *)(ip + 1);
-	icmp->type = e->type;
-	icmp->code = e->code;
+	icmp->type = what >> 8;
+	icmp->code = what;
 	icmp->mtu = bpf_htons(p->mtu);
-	icmp->checksum = ~csum_fold(sum + ((__u32)e->type | (__u32)e->code << 8) +
-				    bpf_htons(p->mtu));
+	icmp->checksum = ~csum_fold(sum + bpf_htons(what) + bpf_htons(p->mtu));
 	return 1;
 }
 
-/* From an address of the interface that leads to the sender. */
-static __always_inline int icmp_make6(CTX *ctx, const struct pkt *p, const struct icmp_error *e)
+/* The address that an error comes from: that which the packet was sent to, if the host
+ * has it, else one of the interface that leads to the sender. */
+static __always_inline const union addr *icmp_source6(const struct pkt *p, __u32 ifindex)
+{
+	union addr addr = p->daddr; /* Linux 6.1 takes no key from there */
+
+	if (bpf_map_lookup_elem(&own_addrs, &addr))
+		return &p->daddr;
+	return link_addr(ifindex, FAMILY_V6);
+}
+
+static __always_inline int icmp_make6(CTX *ctx, const struct pkt *p, __u32 what, __u32 ifindex)
 {
 	const __u32 headers = sizeof(struct ipv6hdr) + sizeof(struct icmphdr);
-	union addr *own = own_addr(ctx, FAMILY_V6);
+	const union addr *own = icmp_source6(p, ifindex);
 	__u32 quote, sum;
 	struct ipv6hdr *ip;
 	struct icmphdr *icmp;
@@ -137,24 +150,30 @@ static __always_inline int icmp_make6(CTX *ctx, const struct pkt *p, const struc
 	*(union addr *)&ip->saddr = *own;
 	*(union addr *)&ip->daddr = p->saddr;
 	icmp = (void *)(ip + 1);
-	icmp->type = e->type6;
-	icmp->code = e->code6;
+	icmp->type = what >> 8;
+	icmp->code = what;
 	icmp->mtu = bpf_htons(p->mtu);
 	sum += csum_addr(own, FAMILY_V6) + csum_addr(&p->saddr, FAMILY_V6);
 	sum += bpf_htons(IPPROTO_ICMPV6) + ip->payload_len;
-	icmp->checksum = ~csum_fold(sum + ((__u32)e->type6 | (__u32)e->code6 << 8) + icmp->mtu);
+	icmp->checksum = ~csum_fold(sum + bpf_htons(what) + icmp->mtu);
 	return 1;
 }
 
-/* Turns the packet into an error about itself: 1, or 0 if there is none or it could
- * not be written. A function of its own for the verifier's sake. */
-__noinline int icmp_make(CTX *ctx, const struct pkt *p, __u32 reason)
+/* Type and code of the error for a reason. */
+static __always_inline __u32 icmp_what(__u32 reason, __u8 family)
 {
 	const struct icmp_error *e = &icmp_errors[reason & REASON_MASK];
 
-	if (!p || !e->type)
+	return family == FAMILY_V6 ? e->type6 << 8 | e->code6 : e->type << 8 | e->code;
+}
+
+/* Turns the packet into an error about itself, of type and code what, that leaves by
+ * an interface: 1, or 0 if it could not be written. A function of its own for the
+ * verifier's sake. */
+__noinline int icmp_make(CTX *ctx, const struct pkt *p, __u32 what, __u32 ifindex)
+{
+	if (!p)
 		return 0;
-	return p->family == FAMILY_V6
-		       ? icmp_make6(ctx, p, e)
-		       : icmp_make4(ctx, p, e, reason != REASON_NO_CONNECTION);
+	return p->family == FAMILY_V6 ? icmp_make6(ctx, p, what, ifindex)
+				      : icmp_make4(ctx, p, what, ifindex);
 }

@@ -219,9 +219,9 @@ static __always_inline bool conn_leave_behind(const struct pkt *p, struct conn_r
 	return true;
 }
 
-/* Finds the connection, or makes it: 0 and *reply, LEAVE, or a reason. */
-static __always_inline int conn_look(CTX *ctx, const struct pkt *p, __u8 interest, __u32 now,
-				     const struct settings *set, struct conn_ref *ref, bool *reply,
+/* Finds the connection, or makes it: 0, LEAVE, or a reason. */
+static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u32 now,
+				     const struct settings *set, struct conn_ref *ref,
 				     const __u8 family)
 {
 	struct flow f;
@@ -229,8 +229,7 @@ static __always_inline int conn_look(CTX *ctx, const struct pkt *p, __u8 interes
 	__u32 slot;
 	int rc;
 
-	*reply = false;
-	ref->born = false;
+	p->reply = false;
 	if (interest & FILTER_VIP) {
 		flow_forward(p, &f, family);
 		hash = client_hash(&f);
@@ -240,8 +239,8 @@ static __always_inline int conn_look(CTX *ctx, const struct pkt *p, __u8 interes
 	}
 	if (interest & FILTER_RIP) {
 		flow_reply(p, &f, family);
-		*reply = conn_find(&f, p, client_hash(&f), now, ref, family);
-		if (*reply)
+		p->reply = conn_find(&f, p, client_hash(&f), now, ref, family);
+		if (p->reply)
 			return 0;
 	}
 	if (!(interest & FILTER_VIP))
@@ -249,7 +248,7 @@ static __always_inline int conn_look(CTX *ctx, const struct pkt *p, __u8 interes
 	rc = family == FAMILY_V6 ? conn_make6(ctx, p, now) : conn_make4(ctx, p, now);
 	if (rc && rc != ONE_PACKET)
 		return rc;
-	ref->born = true;
+	p->born = true;
 	flow_forward(p, &f, family);
 	slot = rc ? one_packet_bucket(family) * SLOTS_PER_BUCKET
 		  : conn_seek(&f, p, client_hash(&f), now, family);

@@ -90,6 +90,14 @@ struct {
 	__type(value, union addr);
 } link_addrs SEC(".maps");
 
+/* The IPv6 addresses of the host. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, union addr);
+	__type(value, __u32);
+} own_addrs SEC(".maps");
 /* The masqueraded servers' addresses, ports and protocols (0 for all), while
  * nat_icmp_send needs to know them. The mark in the key is 0. */
 struct {

@@ -91,14 +91,6 @@ static __always_inline void route_to(struct route *r, const union addr *dst, con
 		r->dst.w[0] = dst->w[0];
 }
 
-static __always_inline void route_from(struct route *r, const union addr *src, const __u8 family)
-{
-	if (family == FAMILY_V6)
-		r->src = *src;
-	else
-		r->src.w[0] = src->w[0];
-}
-
 #define FIB_LOOKUP_MARK (1 << 5) /* BPF_FIB_LOOKUP_MARK of Linux 6.10; others refuse it */
 #define EINVAL 22
 
@@ -162,93 +154,16 @@ __noinline int route_ask(CTX *ctx)
 	return fib_reason(rc);
 }
 
-/* How large a packet the way of w->route takes; 0 if there is none. Apart from
- * route_ask, as only packets to a server need it. */
-__noinline __u32 route_mtu(CTX *ctx)
-{
-	struct work *w = work_get();
-
-	if (!w || route_lookup(ctx, w, 0xffff) != BPF_FIB_LKUP_RET_FRAG_NEEDED)
-		return 0;
-	return w->fib.mtu_result;
-}
-
 static __always_inline void hop_follow(struct hop *hop, const struct route *r)
 {
 	hop->via = nexthop_get(r->index);
 	hop->ifindex = r->ifindex;
 }
 
-#define MTU_ALWAYS 576 /* what every way takes (RFC 791) */
-
-/* Whether a packet of len bytes is too large for the way; mtu is what the route
- * takes, 0 unknown, and becomes what it was too large for. */
-static __always_inline bool hop_too_big(CTX *ctx, const struct hop *hop, __u32 len, __u32 *mtu)
+/* Where a packet cannot go by the kernel's neighbour table: by what the route's answer
+ * said, if that was resolved. */
+static __always_inline void hop_settle(struct hop *hop, const struct route *r)
 {
-	__u32 device = 0;
-
-	if (len <= MTU_ALWAYS || ctx_is_cut_later(ctx))
-		return false;
-	/* without a length to check, the helper says what the device takes */
-	if (bpf_check_mtu(ctx, hop->ifindex, &device, 0, 0) >= 0 && (!*mtu || device < *mtu))
-		*mtu = device;
-	return *mtu && len > *mtu;
-}
-
-/* The way to the server of a connection. From a client of another family, the
- * packet goes within one from the director. */
-static __always_inline int hop_forward(CTX *ctx, struct work *w, struct dst *d, __u32 now,
-				       struct hop *hop, const __u8 family)
-{
-	__u32 known = d->nexthop, stamp = d->nexthop_stamp;
-	int rc;
-
-	hop->via = nexthop_get(known);
-	if (hop->via &&
-	    (now - stamp < conf_hz || CAS(&d->nexthop_stamp, stamp, now) != stamp)) {
-		hop->ifindex = hop->via->ifindex;
-		return 0;
-	}
-	w->route.family = d->family;
-	w->route.dst = d->addr;
-	if (d->family == family)
-		route_from(&w->route, &w->pkt.saddr, family);
-	else
-		w->route.src = d->source;
-	rc = route_ask(ctx);
-	d->nexthop_stamp = now;
-	d->nexthop = rc ? 0 : w->route.index;
-	d->mtu = rc ? 0 : route_mtu(ctx);
-	hop_follow(hop, &w->route);
-	/* Once a second a packet goes by the kernel's neighbour table, which so
-	 * keeps the server's entry alive and notices when it moves. */
-	if (!CTX_IS_XDP)
-		hop->via = NULL;
-	return rc;
-}
-
-/* The way back to the client. */
-static __always_inline int hop_reply(CTX *ctx, struct work *w, struct conn_ref *ref, __u32 now,
-				     struct hop *hop, const __u8 family)
-{
-	struct conn *c = ref->conn;
-	int rc;
-
-	hop->via = nexthop_get(c->nexthop);
-	if (hop->via && now - c->nexthop_stamp < conf_hz) {
-		hop->ifindex = hop->via->ifindex;
-		return 0;
-	}
-	if (family == FAMILY_V6)
-		w->route.src = ref->ends->vaddr;
-	else
-		w->route.src.w[0] = c->vaddr;
-	route_to(&w->route, &w->pkt.daddr, family);
-	rc = route_ask(ctx);
-	if (life_read(c).gen == ref->life.gen) {
-		c->nexthop = rc ? 0 : w->route.index;
-		c->nexthop_stamp = now;
-	}
-	hop_follow(hop, &w->route);
-	return rc;
+	if (!hop->via)
+		hop->via = nexthop_get(r->index);
 }

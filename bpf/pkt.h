@@ -53,6 +53,9 @@ static __always_inline bool pkt_parse_ip4(CTX *ctx, struct pkt *p)
 	p->id = ip->id;
 	p->fragment = ip->frag_off & bpf_htons(0x3fff);
 	p->later = ip->frag_off & bpf_htons(0x1fff);
+	p->more = ip->frag_off & bpf_htons(0x2000);
+	p->place = bpf_ntohs(ip->frag_off) << 3;
+	p->body = p->l4;
 	p->whole = ip->frag_off & bpf_htons(0x4000);
 	p->options = ip->ihl > 5;
 	return true;
@@ -73,6 +76,7 @@ static __always_inline bool pkt_parse_ip6(CTX *ctx, struct pkt *p)
 		p->len += sizeof(*ip);
 	p->l4 = L3_OFFSET + sizeof(*ip);
 	p->id = 0;
+	p->options = false;
 	p->fragment = false;
 	p->later = false;
 	p->whole = true; /* routers do not cut them */
@@ -85,8 +89,11 @@ static __always_inline bool pkt_parse_l3(CTX *ctx, struct pkt *p, const __u8 fam
 	p->family = family;
 	p->quote = 0;
 	p->mtu = 0;
+	p->cut = 0;
 	p->flags = 0;
+	p->atomic = false;
 	p->bare = false;
+	p->born = false;
 	p->mark = ctx_mark(ctx);
 	if (family == FAMILY_V6 ? !pkt_parse_ip6(ctx, p) : !pkt_parse_ip4(ctx, p))
 		return false;
@@ -136,7 +143,11 @@ __noinline int pkt_skip_extensions(CTX *ctx, struct pkt *p)
 			p->id = f->id;
 			p->fragment = f->offset & bpf_htons(0xfff9);
 			p->later = f->offset & bpf_htons(0xfff8);
+			p->more = f->offset & bpf_htons(1);
+			p->place = bpf_ntohs(f->offset) & 0xfff8;
+			p->atomic = !p->fragment && p->l4 == L3_OFFSET + sizeof(struct ipv6hdr);
 			p->l4 += sizeof(*f);
+			p->body = p->l4;
 			if (p->later)
 				return 1;
 		} else if (header == EXT_AUTH) {

@@ -46,26 +46,20 @@ static __always_inline int packet_read(CTX *ctx, struct pkt *p, __u8 *interest,
 	return proto_has_ports(p->proto) ? 0 : LEAVE;
 }
 
-/* Reads the transport's ports, of a later fragment those of the first: 0, LEAVE or
- * REASON_SLOW_PATH. */
+/* Reads the transport's ports, of a later fragment those of the first: 0, LEAVE,
+ * REASON_SLOW_PATH or a reason. */
 static __always_inline int ports_read(CTX *ctx, struct pkt *p)
 {
 	if (p->quote || p->bare)
 		return 0;
-	if (p->fragment && CTX_IS_XDP)
+	if (CTX_IS_XDP && (p->fragment || p->atomic))
 		return REASON_SLOW_PATH; /* tc collects them */
-	if (p->later) {
-		p->bare = true;
-		if (frag_find(p))
-			return 0;
-		count(REASON_FRAGMENT);
-		return LEAVE;
-	}
-	if (!pkt_parse_l4(ctx, p)) {
+	p->bare = p->later;
+	if (!p->bare && !pkt_parse_l4(ctx, p)) {
+		if (p->fragment) /* nobody honest cuts a header (RFC 1858) */
+			return -REASON_MALFORMED;
 		ctx_count_left(REASON_MALFORMED);
 		return LEAVE;
 	}
-	if (p->fragment)
-		frag_note(p);
-	return 0;
+	return p->fragment ? ctx_fragment(ctx, p) : 0;
 }

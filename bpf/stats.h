@@ -20,17 +20,18 @@ static __always_inline void stats_connection(__u32 dst)
 		s->conns++;
 }
 
-static __always_inline void stats_packet(__u32 dst, bool reply, __u32 bytes)
+/* Packets is 0 for a piece of one that is counted already. */
+static __always_inline void stats_packet(__u32 dst, bool reply, __u32 packets, __u32 bytes)
 {
 	struct stats *s = stats_get(dst);
 
 	if (!s)
 		return;
 	if (reply) {
-		s->out_packets++;
+		s->out_packets += packets;
 		s->out_bytes += bytes;
 	} else {
-		s->in_packets++;
+		s->in_packets += packets;
 		s->in_bytes += bytes;
 	}
 }

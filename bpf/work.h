@@ -30,6 +30,7 @@ struct work {
 	struct pkt pkt;
 	struct route route;
 	struct bpf_fib_lookup fib;
+	__u32 error; /* type and code of the ICMP error that becomes of the packet */
 	struct wrapping wrapping;
 	int verdict; /* of a packet that was sent */
 };

@@ -52,20 +52,16 @@ static __always_inline bool ip_translate(CTX *ctx, const struct translation *t, 
 }
 
 /* Translates the address in the header that an ICMP error quotes: there it is the
- * other end. *diff becomes what that makes to a sum over the header. */
+ * other end. */
 static __always_inline bool quoted_ip_translate(CTX *ctx, const struct pkt *p,
-						const struct translation *t, __u32 *diff,
-						const __u8 family)
+						const struct translation *t, const __u8 family)
 {
 	if (family == FAMILY_V6) {
 		struct ipv6hdr *ip = ctx_header(ctx, p->quote, sizeof(*ip));
-		union addr *addr;
 
 		if (!ip)
 			return false;
-		addr = (union addr *)(t->source ? &ip->daddr : &ip->saddr);
-		*diff = csum_diff_addr(addr, &t->addr, family);
-		*addr = t->addr;
+		*(union addr *)(t->source ? &ip->daddr : &ip->saddr) = t->addr;
 	} else {
 		struct iphdr *ip = ctx_header(ctx, p->quote, sizeof(*ip));
 		__u32 *word;
@@ -76,7 +72,6 @@ static __always_inline bool quoted_ip_translate(CTX *ctx, const struct pkt *p,
 		/* its checksum makes up for the address */
 		ip->check = csum_apply(ip->check, csum_diff32(*word, t->addr.w[0]));
 		*word = t->addr.w[0];
-		*diff = 0;
 	}
 	return true;
 }
@@ -110,31 +105,26 @@ __noinline int quote_check_make(CTX *ctx, const struct pkt *p)
 	return 1;
 }
 
-/*
- * Translates what an ICMP error quotes. The quoted transport checksum stays: often
- * it is not all there. The sum of the whole, over IPv6, covers the addresses of the
- * error itself too, whose change made outer_diff.
- */
+/* Translates what an ICMP error quotes. The quoted transport checksum stays: often
+ * it is not all there. */
 static __always_inline bool quote_translate(CTX *ctx, const struct pkt *p,
-					    const struct translation *t, __u32 outer_diff,
-					    const __u8 family)
+					    const struct translation *t, const __u8 family)
 {
 	struct icmphdr *icmp;
-	__u16 *port, old;
-	__u32 diff;
+	__u32 diff = 0;
+	__u16 *port;
 
-	if (!quoted_ip_translate(ctx, p, t, &diff, family))
+	if (CTX_IS_XDP || !quoted_ip_translate(ctx, p, t, family))
 		return false;
-	if (family == FAMILY_V6)
-		diff += outer_diff;
 	if (!p->bare) {
 		port = ctx_header(ctx, p->l4 + (t->source ? 2 : 0), sizeof(*port));
 		if (!port)
 			return false;
-		old = *port;
+		diff = csum_diff16(*port, t->port);
 		*port = t->port;
-		diff += csum_diff16(old, t->port);
 	}
+	if (family == FAMILY_V6)
+		return quote_check_make(ctx, p);
 	icmp = ctx_header(ctx, p->quote - sizeof(*icmp), sizeof(*icmp));
 	if (!icmp)
 		return false;
@@ -144,8 +134,7 @@ static __always_inline bool quote_translate(CTX *ctx, const struct pkt *p,
 
 /* The checksum after an address and a port of the packet were replaced. */
 static __always_inline bool transport_fix(CTX *ctx, const struct pkt *p, bool source,
-					  __u32 addr_diff, __u16 old, __u16 new,
-					  const __u8 family)
+					  __u32 addr_diff, __u16 old, __u16 new)
 {
 	bool udp = p->proto == IPPROTO_UDP;
 
@@ -157,27 +146,36 @@ static __always_inline bool transport_fix(CTX *ctx, const struct pkt *p, bool so
 		return udp_check_make(ctx, p);
 	return ctx_l4_fix(ctx, p->l4 + (udp ? offsetof(struct udphdr, check)
 					    : offsetof(struct tcphdr, check)),
-			  udp, addr_diff, old, new, family);
+			  udp, addr_diff, old, new, p->family);
+}
+
+/* Replaces a port, and makes up for it and for an address that made diff: 1, or 0 if
+ * it could not be written. A function of its own for the verifier's sake. */
+__noinline int port_translate(CTX *ctx, const struct pkt *p, __u32 diff, __u32 new, __u32 source)
+{
+	__u16 *port, old;
+
+	if (!p)
+		return 0;
+	port = ctx_header(ctx, p->l4 + (source ? 0 : 2), sizeof(*port));
+	if (!port)
+		return 0;
+	old = *port;
+	*port = new;
+	return transport_fix(ctx, p, source, diff, old, new);
 }
 
 /* Translates the packet in place. False: it could not be written. */
 static __always_inline bool nat_translate(CTX *ctx, const struct pkt *p,
 					  const struct translation *t, const __u8 family)
 {
-	__u16 *port, old;
 	__u32 diff;
 
 	if (!ip_translate(ctx, t, &diff, family))
 		return false;
 	if (p->quote)
-		return quote_translate(ctx, p, t, diff, family) &&
-		       (family == FAMILY_V4 || quote_check_make(ctx, p));
+		return quote_translate(ctx, p, t, family);
 	if (p->bare)
 		return true;
-	port = ctx_header(ctx, p->l4 + (t->source ? 0 : 2), sizeof(*port));
-	if (!port)
-		return false;
-	old = *port;
-	*port = t->port;
-	return transport_fix(ctx, p, t->source, diff, old, t->port, family);
+	return port_translate(ctx, p, diff, t->port, t->source);
 }

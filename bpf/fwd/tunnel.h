@@ -9,6 +9,7 @@
 
 #include "../encap/all.h"
 #include "../conn.h"
+#include "../mtu.h"
 #include "../pkt.h"
 #include "../transport.h"
 #include "direct.h"
@@ -60,7 +61,7 @@ static __always_inline bool outer_read(CTX *ctx, const struct pkt *p, struct out
 			return false;
 		o->tos = tos_outside(ip->tos);
 		o->ttl = ip->ttl;
-		o->frag_off = ip->frag_off & bpf_htons(0x4000);
+		o->frag_off = pmtu_wanted() ? ip->frag_off & bpf_htons(0x4000) : 0;
 	}
 	return true;
 }
@@ -72,7 +73,7 @@ static __always_inline void outer_write4(struct iphdr *ip, const struct dst *d,
 	ip->ihl = 5;
 	ip->tos = o->tos;
 	ip->tot_len = bpf_htons(w->len + sizeof(*ip));
-	ip->id = 0;
+	ip->id = o->frag_off ? 0 : bpf_get_prandom_u32();
 	ip->frag_off = o->frag_off;
 	ip->ttl = o->ttl;
 	ip->protocol = encap_proto(d->tunnel, w->inner);
@@ -141,7 +142,7 @@ __noinline int tunnel_wrap(CTX *ctx, const struct pkt *p, __u32 dst, __u32 flow)
 	if (w->check)
 		w->sum = finished_sum(ctx, p);
 	source_of(d, w);
-	if (!ctx_grow(ctx, d->tunnel, tunnel_overhead(d), d->family, p->family))
+	if (!ctx_grow(ctx, d->tunnel, tunnel_overhead(d), d->family, p->family, p->cut))
 		return 0;
 	if (d->family == FAMILY_V6) {
 		ip = ctx_header(ctx, L3_OFFSET, sizeof(struct ipv6hdr) + ENCAP_MAX);

@@ -246,28 +246,6 @@ func (a attacher) setXDP(f facts, on bool) error {
 	return ports.Put(uint32(f.Index), uint32(1))
 }
 
-// tellAddrs tells the data path which addresses the interfaces have.
-func (a attacher) tellAddrs(present []facts) error {
-	addrs, err := ebpf.LoadPinnedMap(filepath.Join(a.dir, controlMapLinkAddrs), nil)
-	if err != nil {
-		return fmt.Errorf("addresses of interfaces: %w", err)
-	}
-	defer addrs.Close()
-	for _, f := range present {
-		for _, family := range []uint8{FamilyV4, FamilyV6} {
-			key := uint64(family)<<32 | uint64(f.Index)
-			err := addrs.Delete(key)
-			if addr, ok := f.Addrs[family]; ok {
-				err = addrs.Put(key, addr)
-			}
-			if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-				return fmt.Errorf("address of %s: %w", f.Name, err)
-			}
-		}
-	}
-	return nil
-}
-
 // doors returns the doors that are open on an interface.
 func (a attacher) doors(f facts) []string {
 	var open []string

@@ -286,16 +286,24 @@ type controlPkt struct {
 	L4       uint16
 	Quote    uint16
 	Mtu      uint16
+	Cut      uint16
+	Body     uint16
+	Place    uint16
 	Family   uint8
 	Proto    uint8
 	Ttl      uint8
 	Flags    uint8
 	Fragment bool
 	Later    bool
+	More     bool
+	Atomic   bool
 	Bare     bool
 	Whole    bool
 	Options  bool
 	Home     bool
+	Reply    bool
+	Born     bool
+	_        [6]byte
 }
 
 type controlPlaces uint32
@@ -328,12 +336,13 @@ const (
 	controlReasonREASON_FORWARDING_DISABLED   controlReason = 14
 	controlReasonREASON_MALFORMED             controlReason = 15
 	controlReasonREASON_FRAGMENT              controlReason = 16
-	controlReasonREASON_REWRITE_FAILED        controlReason = 17
-	controlReasonREASON_NEW_TEMPLATE          controlReason = 18
-	controlReasonREASON_ONE_PACKET            controlReason = 19
-	controlReasonREASON_NO_CALL_ID            controlReason = 20
-	controlReasonREASON_UNCUT                 controlReason = 21
-	controlReasonREASON_COUNT                 controlReason = 22
+	controlReasonREASON_FRAGMENT_LOST         controlReason = 17
+	controlReasonREASON_REWRITE_FAILED        controlReason = 18
+	controlReasonREASON_NEW_TEMPLATE          controlReason = 19
+	controlReasonREASON_ONE_PACKET            controlReason = 20
+	controlReasonREASON_NO_CALL_ID            controlReason = 21
+	controlReasonREASON_UNCUT                 controlReason = 22
+	controlReasonREASON_COUNT                 controlReason = 23
 )
 
 type controlScheduler uint32
@@ -563,6 +572,7 @@ const (
 	controlMapMasqPorts     = "masq_ports"
 	controlMapNexthops      = "nexthops"
 	controlMapOverflowHints = "overflow_hints"
+	controlMapOwnAddrs      = "own_addrs"
 	controlMapServiceIndex  = "service_index"
 	controlMapServices      = "services"
 	controlMapSettingsMap   = "settings_map"
@@ -660,6 +670,7 @@ type controlMapSpecs struct {
 	MasqPorts     *ebpf.MapSpec `ebpf:"masq_ports"`
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
+	OwnAddrs      *ebpf.MapSpec `ebpf:"own_addrs"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
 	SettingsMap   *ebpf.MapSpec `ebpf:"settings_map"`
@@ -727,6 +738,7 @@ type controlMaps struct {
 	MasqPorts     *ebpf.Map `ebpf:"masq_ports"`
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
+	OwnAddrs      *ebpf.Map `ebpf:"own_addrs"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
 	SettingsMap   *ebpf.Map `ebpf:"settings_map"`
@@ -760,6 +772,7 @@ func (m *controlMaps) Close() error {
 		m.MasqPorts,
 		m.Nexthops,
 		m.OverflowHints,
+		m.OwnAddrs,
 		m.ServiceIndex,
 		m.Services,
 		m.SettingsMap,

@@ -24,12 +24,16 @@ const (
 	tcMapConns4        = "conns4"
 	tcMapConns6        = "conns6"
 	tcMapCountersMap   = "counters_map"
+	tcMapCutPackets    = "cut_packets"
 	tcMapDstConfs      = "dst_confs"
 	tcMapDsts          = "dsts"
 	tcMapEstimators    = "estimators"
 	tcMapFilterMap     = "filter_map"
 	tcMapFragments     = "fragments"
 	tcMapIcmpQuotas    = "icmp_quotas"
+	tcMapKeptFirsts    = "kept_firsts"
+	tcMapKeptFrames    = "kept_frames"
+	tcMapKeptRings     = "kept_rings"
 	tcMapLinkAddrs     = "link_addrs"
 	tcMapLocalities    = "localities"
 	tcMapLocalitySets  = "locality_sets"
@@ -43,6 +47,8 @@ const (
 	tcMapNexthops      = "nexthops"
 	tcMapOptions       = "options"
 	tcMapOverflowHints = "overflow_hints"
+	tcMapOwnAddrs      = "own_addrs"
+	tcMapPathMtus      = "path_mtus"
 	tcMapServiceIndex  = "service_index"
 	tcMapServices      = "services"
 	tcMapSettingsMap   = "settings_map"
@@ -124,12 +130,16 @@ type tcMapSpecs struct {
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
+	CutPackets    *ebpf.MapSpec `ebpf:"cut_packets"`
 	DstConfs      *ebpf.MapSpec `ebpf:"dst_confs"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.MapSpec `ebpf:"icmp_quotas"`
+	KeptFirsts    *ebpf.MapSpec `ebpf:"kept_firsts"`
+	KeptFrames    *ebpf.MapSpec `ebpf:"kept_frames"`
+	KeptRings     *ebpf.MapSpec `ebpf:"kept_rings"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
 	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
@@ -143,6 +153,8 @@ type tcMapSpecs struct {
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	Options       *ebpf.MapSpec `ebpf:"options"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
+	OwnAddrs      *ebpf.MapSpec `ebpf:"own_addrs"`
+	PathMtus      *ebpf.MapSpec `ebpf:"path_mtus"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
 	SettingsMap   *ebpf.MapSpec `ebpf:"settings_map"`
@@ -198,12 +210,16 @@ type tcMaps struct {
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
+	CutPackets    *ebpf.Map `ebpf:"cut_packets"`
 	DstConfs      *ebpf.Map `ebpf:"dst_confs"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	IcmpQuotas    *ebpf.Map `ebpf:"icmp_quotas"`
+	KeptFirsts    *ebpf.Map `ebpf:"kept_firsts"`
+	KeptFrames    *ebpf.Map `ebpf:"kept_frames"`
+	KeptRings     *ebpf.Map `ebpf:"kept_rings"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
 	Localities    *ebpf.Map `ebpf:"localities"`
 	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
@@ -217,6 +233,8 @@ type tcMaps struct {
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	Options       *ebpf.Map `ebpf:"options"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
+	OwnAddrs      *ebpf.Map `ebpf:"own_addrs"`
+	PathMtus      *ebpf.Map `ebpf:"path_mtus"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
 	SettingsMap   *ebpf.Map `ebpf:"settings_map"`
@@ -239,12 +257,16 @@ func (m *tcMaps) Close() error {
 		m.Conns4,
 		m.Conns6,
 		m.CountersMap,
+		m.CutPackets,
 		m.DstConfs,
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
 		m.Fragments,
 		m.IcmpQuotas,
+		m.KeptFirsts,
+		m.KeptFrames,
+		m.KeptRings,
 		m.LinkAddrs,
 		m.Localities,
 		m.LocalitySets,
@@ -258,6 +280,8 @@ func (m *tcMaps) Close() error {
 		m.Nexthops,
 		m.Options,
 		m.OverflowHints,
+		m.OwnAddrs,
+		m.PathMtus,
 		m.ServiceIndex,
 		m.Services,
 		m.SettingsMap,

@@ -42,6 +42,8 @@ const (
 	xdpMapNexthops      = "nexthops"
 	xdpMapOptions       = "options"
 	xdpMapOverflowHints = "overflow_hints"
+	xdpMapOwnAddrs      = "own_addrs"
+	xdpMapPathMtus      = "path_mtus"
 	xdpMapServiceIndex  = "service_index"
 	xdpMapServices      = "services"
 	xdpMapSettingsMap   = "settings_map"
@@ -139,6 +141,8 @@ type xdpMapSpecs struct {
 	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
 	Options       *ebpf.MapSpec `ebpf:"options"`
 	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
+	OwnAddrs      *ebpf.MapSpec `ebpf:"own_addrs"`
+	PathMtus      *ebpf.MapSpec `ebpf:"path_mtus"`
 	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
 	SettingsMap   *ebpf.MapSpec `ebpf:"settings_map"`
@@ -212,6 +216,8 @@ type xdpMaps struct {
 	Nexthops      *ebpf.Map `ebpf:"nexthops"`
 	Options       *ebpf.Map `ebpf:"options"`
 	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
+	OwnAddrs      *ebpf.Map `ebpf:"own_addrs"`
+	PathMtus      *ebpf.Map `ebpf:"path_mtus"`
 	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
 	Services      *ebpf.Map `ebpf:"services"`
 	SettingsMap   *ebpf.Map `ebpf:"settings_map"`
@@ -252,6 +258,8 @@ func (m *xdpMaps) Close() error {
 		m.Nexthops,
 		m.Options,
 		m.OverflowHints,
+		m.OwnAddrs,
+		m.PathMtus,
 		m.ServiceIndex,
 		m.Services,
 		m.SettingsMap,

@@ -93,7 +93,7 @@ var Sysctls = []Sysctl{
 	{"lblc_expiration", seconds, one(86400), Honoured, "how long lblc keeps an address with its destination unused", at(controlSysctlSYSCTL_LBLC_EXPIRATION)},
 	{"lblcr_expiration", seconds, one(86400), Honoured, "how long lblcr keeps an address with its set of destinations unused", at(controlSysctlSYSCTL_LBLCR_EXPIRATION)},
 	{"nat_icmp_send", anyInt, one(0), Honoured, "a packet from the port of a masqueraded server that belongs to no connection is answered by port unreachable; with 0 it passes", at(controlSysctlSYSCTL_NAT_ICMP_SEND)},
-	{"pmtu_disc", anyInt, one(1), Stored, "a packet with DF that is too big for its tunnel is refused; with 0 it is cut", at(controlSysctlSYSCTL_PMTU_DISC)},
+	{"pmtu_disc", anyInt, one(1), Honoured, "a packet with DF that is too big for its tunnel is refused; with 0 it is cut", at(controlSysctlSYSCTL_PMTU_DISC)},
 	{"run_estimation", anyInt, one(1), Honoured, "rates are estimated; with 0 they stay as they are", at(controlSysctlSYSCTL_RUN_ESTIMATION)},
 	{"schedule_icmp", anyInt, one(0), Honoured, "an ICMP error about a packet of no connection is scheduled as that packet would be", at(controlSysctlSYSCTL_SCHEDULE_ICMP)},
 	{"secure_tcp", defense, one(0), Honoured, "a stricter machine of TCP states: 3 always; 0, and 1 and 2, which in IPVS set in when memory is short, never", at(controlSysctlSYSCTL_SECURE_TCP)},
