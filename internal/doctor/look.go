@@ -62,7 +62,9 @@ func LookAtServer(s Server, services Services) (f ServerFacts, err error) {
 	if errors.Is(err, datapath.ErrNoDecap) {
 		return f, nil
 	}
-	f.Decap = &d
+	if len(d.Kinds) > 0 { // else it only lowers what SYNs announce
+		f.Decap = &d
+	}
 	return f, err
 }
 
