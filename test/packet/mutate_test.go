@@ -69,6 +69,7 @@ type mutation struct {
 	*runner
 	seeds    []seed
 	outcomes map[verdict]int
+	again    int // how many counted drops may be of fragments that came once more
 }
 
 // batch runs n mutants, and sees to it that what was dropped is accounted for.
@@ -102,9 +103,10 @@ func (m *mutation) batch(r *rand.Rand, n int) {
 	}
 	after, keptAfter := m.dropsCounted()
 	counted, surplus := after-before, int(after-before)-len(unwanted)
-	// A fragment that was kept comes in once more, by the cable, and can be kept again
-	// if its packet has been completed by another that was the same.
-	if surplus < 0 || surplus > int(keptAfter-kept) {
+	// A fragment that was kept may come in once more, by the cable, and be dropped or
+	// kept again.
+	m.again += int(keptAfter-kept) - surplus
+	if surplus < 0 || m.again < 0 {
 		m.blame(unwanted, fmt.Sprintf("%d packets were dropped or refused, %d counted", len(unwanted), counted))
 	}
 }
