@@ -254,9 +254,10 @@ enum reason {
 	REASON_TOO_BIG,		    /* for the way it would take, and not to be cut */
 	REASON_NO_ROUTE,
 	REASON_FORWARDING_DISABLED, /* ip_forward or the interface's forwarding is off */
-	REASON_MALFORMED,	    /* not as long as it says, or a header cut apart */
+	REASON_MALFORMED,	    /* not as long as it says */
 	REASON_FRAGMENT,	    /* came before the first of its packet: kept */
-	REASON_FRAGMENT_LOST,	    /* likewise, and the first did not come in time, or no room was left */
+	REASON_FRAGMENT_LOST,	    /* likewise, and the first did not come in time, or newer ones did */
+	REASON_FRAGMENT_DROPPED,    /* a first without its whole header, or one that could not be kept */
 	REASON_REWRITE_FAILED,
 	REASON_NEW_TEMPLATE,	    /* of persistence */
 	REASON_ONE_PACKET,	    /* scheduled by itself, no connection made */

@@ -245,5 +245,7 @@ __noinline int atomic_unwrap(CTX *ctx, struct pkt *p)
 	ip->payload_len = bpf_htons(bpf_ntohs(ip->payload_len) - size);
 	p->l4 -= size;
 	p->len -= size;
+	if (p->quote)
+		p->quote -= size;
 	return 1;
 }

@@ -133,7 +133,7 @@ __noinline int ctx_fragment(CTX *ctx, struct pkt *p)
 	if (p->later) {
 		if (frag_find(p))
 			return 0;
-		return ctx->ingress_ifindex ? frag_keep(ctx, p) : LEAVE;
+		return p->home ? LEAVE : frag_keep(ctx, p);
 	}
 	frag_note(p);
 	return frag_follow(ctx, p) ? 0 : -REASON_REWRITE_FAILED;

@@ -143,7 +143,7 @@ __noinline int inside_error(CTX *ctx, struct work *w)
 	sum = packet_sum(ctx, p->quote - sizeof(struct icmphdr),
 			 p->len + e.at - p->quote + sizeof(struct icmphdr));
 	if (sum != 0xffff)
-		return -REASON_MALFORMED;
+		return LEAVE; /* the host drops it */
 	p->mtu = 0;
 	stats_packet(ref.conn->dst, true, 1, p->len);
 	if (e.type == ICMP_DEST_UNREACH && e.code == ICMP_FRAG_NEEDED &&

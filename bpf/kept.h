@@ -108,16 +108,16 @@ __noinline int frag_keep(CTX *ctx, struct pkt *p)
 	struct kept *k;
 
 	if (!p || !ring || len < L3_OFFSET || len > KEPT_BYTES)
-		return -REASON_FRAGMENT_LOST;
+		return -REASON_FRAGMENT_DROPPED;
 	k = kept_claim(ring);
 	if (!k)
-		return -REASON_FRAGMENT_LOST;
+		return -REASON_FRAGMENT_DROPPED;
 	frag_key(p, &k->key);
 	k->stamp = now_jiffies();
 	k->ifindex = ctx->ifindex;
 	if (!kept_load(ctx, k, len)) {
 		kept_free(k, ring);
-		return -REASON_FRAGMENT_LOST;
+		return -REASON_FRAGMENT_DROPPED;
 	}
 	CAS(&k->turn, KEPT_BUSY, KEPT_READY);
 	if (!frag_find(p))

@@ -57,7 +57,7 @@ static __always_inline int ports_read(CTX *ctx, struct pkt *p)
 	p->bare = p->later;
 	if (!p->bare && !pkt_parse_l4(ctx, p)) {
 		if (p->fragment) /* nobody honest cuts a header (RFC 1858) */
-			return -REASON_MALFORMED;
+			return -REASON_FRAGMENT_DROPPED;
 		ctx_count_left(REASON_MALFORMED);
 		return LEAVE;
 	}

@@ -61,7 +61,7 @@ static __always_inline bool outer_read(CTX *ctx, const struct pkt *p, struct out
 			return false;
 		o->tos = tos_outside(ip->tos);
 		o->ttl = ip->ttl;
-		o->frag_off = pmtu_wanted() ? ip->frag_off & bpf_htons(0x4000) : 0;
+		o->frag_off = !p->cut && pmtu_wanted() ? ip->frag_off & bpf_htons(0x4000) : 0;
 	}
 	return true;
 }

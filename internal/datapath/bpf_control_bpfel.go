@@ -337,12 +337,13 @@ const (
 	controlReasonREASON_MALFORMED             controlReason = 15
 	controlReasonREASON_FRAGMENT              controlReason = 16
 	controlReasonREASON_FRAGMENT_LOST         controlReason = 17
-	controlReasonREASON_REWRITE_FAILED        controlReason = 18
-	controlReasonREASON_NEW_TEMPLATE          controlReason = 19
-	controlReasonREASON_ONE_PACKET            controlReason = 20
-	controlReasonREASON_NO_CALL_ID            controlReason = 21
-	controlReasonREASON_UNCUT                 controlReason = 22
-	controlReasonREASON_COUNT                 controlReason = 23
+	controlReasonREASON_FRAGMENT_DROPPED      controlReason = 18
+	controlReasonREASON_REWRITE_FAILED        controlReason = 19
+	controlReasonREASON_NEW_TEMPLATE          controlReason = 20
+	controlReasonREASON_ONE_PACKET            controlReason = 21
+	controlReasonREASON_NO_CALL_ID            controlReason = 22
+	controlReasonREASON_UNCUT                 controlReason = 23
+	controlReasonREASON_COUNT                 controlReason = 24
 )
 
 type controlScheduler uint32

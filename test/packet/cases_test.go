@@ -139,7 +139,7 @@ var cases = []struct {
 		{pkt: bed.Packet{From: "server", Proto: "tcp", Src: server, Sport: 8080, Dport: 4001, Flags: "SA"}, want: leave},
 	}},
 	{"the first fragment is translated like a whole packet", []step{sent("tcp", "S").changed(word(6, 0x2000)).but(send, "new_connection").slowly()}},
-	{"a later fragment that comes first is left to the kernel", []step{sent("udp", "").changed(word(6, 0x0010)).but(leave, "fragment").slowly()}},
+	{"a later fragment that comes first is kept", []step{sent("udp", "").changed(word(6, 0x0010)).but(drop, "fragment").slowly()}},
 	{"what arrives with its last hop used up is refused", []step{
 		{pkt: bed.Packet{Proto: "udp", Sport: 4000, Dst: vip, Dport: 80, TTL: 1}, want: refuse, counts: "ttl_exceeded"},
 	}},

@@ -307,8 +307,8 @@ func TestAFirstFragmentWithoutItsWholeHeaderIsDropped(t *testing.T) {
 				t.Errorf("the server holds %d packets", len(got))
 			}
 			c := counters(t, f.bed)
-			if c["malformed"] != 1 || c["new_connection"] != 0 {
-				t.Errorf("%d malformed and %d connections, want 1 and none", c["malformed"], c["new_connection"])
+			if c["fragment_dropped"] != 1 || c["new_connection"] != 0 {
+				t.Errorf("%d fragments dropped and %d connections, want 1 and none", c["fragment_dropped"], c["new_connection"])
 			}
 		})
 	}

@@ -34,9 +34,18 @@ func (m *mutation) sent(in, out []byte) (answered bool, why string) {
 	from, to := endpoints(a)
 	outFrom, outTo := endpoints(b)
 	switch {
+	case pieceOf(b) != nil && len(b) < len(a): // the last; the others went before it
+		if !bytes.HasSuffix(a, pieceOf(b)) {
+			return false, "it was cut, and its last piece is not its end"
+		}
+		return false, ""
 	case outTo == from && isError(b) && same(a, b) != "": // or it sent one to itself
 		return true, rightError(a, b)
 	case slices.Contains(directors, outFrom) && !slices.Contains(directors, to):
+		// around a fragment that is a whole packet, the outer packet is such a one
+		if whole := withoutFragment(b); whole != nil && b[42] == 0 && b[43] == 0 {
+			b = whole
+		}
 		inner, wrapped, err := unwrap(b)
 		if err != nil || !wrapped || sumIP(b) != 0 {
 			return false, fmt.Sprintf("it is in no right tunnel: %v", err)
@@ -150,6 +159,18 @@ func same(a, b []byte) string {
 		return fmt.Sprintf("its header's checksum was off by %04x and is by %04x", sumIP(a), sumIP(b))
 	}
 	return ""
+}
+
+// pieceOf is what a later fragment carries, nil if the packet is none; over IPv6 if
+// nothing is before its header.
+func pieceOf(ip []byte) []byte {
+	switch size := 4 * int(ip[0]&15); {
+	case ip[0]>>4 == 4 && size <= len(ip) && binary.BigEndian.Uint16(ip[6:])&offset4 != 0:
+		return ip[size:]
+	case ip[0]>>4 == 6 && len(ip) >= 48 && ip[6] == fragNext && binary.BigEndian.Uint16(ip[42:]) > 7:
+		return ip[48:]
+	}
+	return nil
 }
 
 // withoutFragment is a packet of IPv6 without its fragment header, nil if it
