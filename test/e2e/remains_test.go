@@ -151,8 +151,8 @@ func withTable(t *testing.T, name string) pinned {
 		ip link add v0 type veth peer name v1
 		ipvsadm -A -t 203.0.113.10:80 -s rr`)
 	p := pins(t, name)
-	if len(p.links) != 2 {
-		t.Errorf("%s has %d links, want one of each interface", name, len(p.links))
+	if len(p.links) != 5 {
+		t.Errorf("%s has %d links, want two of each interface and one of lo", name, len(p.links))
 	}
 	return p
 }
