@@ -29,6 +29,6 @@ static __always_inline __u8 filter_look(const struct pkt *p, const __u8 family)
 
 	if (!f)
 		return 0;
-	return ((f->bits[filter_hash(&p->daddr, family)] | f->any) & FILTER_VIP) |
+	return ((f->bits[filter_hash(&p->daddr, family)] | f->any[family == FAMILY_V6]) & FILTER_VIP) |
 	       (f->bits[filter_hash(&p->saddr, family)] & FILTER_RIP);
 }
