@@ -32,12 +32,12 @@ static __always_inline bool reset_passes(struct work *w, const struct conn_ref *
 	w->reset = 0;
 	if (p->bare || p->fragment)
 		return false;
-	if (p->flags & TCP_RST) /* the client's is nothing that a server not told should hear of */
-		return p->reply || both;
-	w->reset = p->reply || both ? RESET_ON : 0;
-	w->reset |= !p->reply || both ? RESET_BACK : 0;
 	next.expires = now + RESET_LINGER_SECONDS * conf_hz;
 	if (!CTX_IS_XDP && (__s32)(ref->life.expires - next.expires) > 0)
 		CAS(conn_life(ref->conn), ref->life.word, next.word);
+	if (p->flags & TCP_RST) /* the client's is none of a server's that is not told */
+		return p->reply || both;
+	w->reset = p->reply || both ? RESET_ON : 0;
+	w->reset |= !p->reply || both ? RESET_BACK : 0;
 	return false;
 }

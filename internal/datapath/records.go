@@ -116,6 +116,7 @@ const (
 	dstAvailable = uint8(controlDstFlagsDST_AVAILABLE)
 	dstLimited   = uint8(controlDstFlagsDST_LIMITED)
 	connLive     = uint8(controlConnFlagsCONN_LIVE)
+	connInactive = uint8(controlConnFlagsCONN_INACTIVE)
 )
 
 // StateNames are the names of the connection states as listings print them,
