@@ -10,7 +10,9 @@ import (
 // Ending is how connections end that an operator ends.
 type Ending int
 
-// The ways a connection can end. Only those of TCP that are not over can be reset.
+// The ways a connection can end. Only those of TCP can be reset whose ends have found
+// each other and are not through; the others end silently all the same. A client whose
+// SYN has not been answered sends it once more, and is given a server.
 const (
 	EndSilently Ending = iota // nobody is told
 	ResetClient
@@ -59,10 +61,10 @@ func (t *Table) EndConns(want func(ConnRecord) bool, how Ending) (conns, templat
 func (t *Table) endConn(e *ends, r ConnRecord, how Ending, now, hz uint32) {
 	for again := true; again; again = r.again() {
 		next := r.Conn
-		state, resets := resetStates[how]
-		resets = resets && r.Proto == unix.IPPROTO_TCP && !r.over()
+		state, tells := resetStates[how]
+		resets := tells && r.Proto == unix.IPPROTO_TCP && canReset[r.State]
 		switch {
-		case resets && r.resets():
+		case tells && r.resets():
 			return // already
 		case resets:
 			next.State, next.Flags = state, r.Flags|connInactive
@@ -101,19 +103,23 @@ func (r *ConnRecord) again() bool {
 	return r.Gen == was && r.Flags&connLive != 0
 }
 
-// over reports whether both ends of a connection of TCP are through with it.
-func (r *ConnRecord) over() bool {
-	return r.State == uint8(controlConnStateSTATE_TIME_WAIT) || r.State == uint8(controlConnStateSTATE_CLOSE)
+// canReset are the states of TCP in which there is somebody to be told.
+var canReset = map[uint8]bool{
+	uint8(controlConnStateSTATE_ESTABLISHED): true,
+	uint8(controlConnStateSTATE_SYN_SENT):    true,
+	uint8(controlConnStateSTATE_FIN_WAIT):    true,
+	uint8(controlConnStateSTATE_CLOSE_WAIT):  true,
+	uint8(controlConnStateSTATE_LAST_ACK):    true,
 }
 
 func (r *ConnRecord) resets() bool {
-	return r.State == resetStates[ResetClient] || r.State == resetStates[ResetBoth]
+	return r.Proto == unix.IPPROTO_TCP && (r.State == resetStates[ResetClient] || r.State == resetStates[ResetBoth])
 }
 
 // AwaitsReset reports whether neither end of a connection that is reset has said
 // anything since, so that nobody could be told.
 func (r *ConnRecord) AwaitsReset() bool {
-	return r.Proto == unix.IPPROTO_TCP && r.resets() && r.Left > time.Duration(controlResetTimeRESET_LINGER_SECONDS)*time.Second
+	return r.resets() && r.Left > time.Duration(controlResetTimeRESET_LINGER_SECONDS)*time.Second
 }
 
 // ServiceOf returns the service that a connection was made by, as long as its slot has
