@@ -230,6 +230,21 @@ func TestAResetMadeOfADamagedSegmentIsAsDamaged(t *testing.T) {
 	}
 }
 
+// bothTold wants what becomes of a segment of number 100 that acknowledges 200.
+func bothTold(t *testing.T, r *reset, options string, outer int) {
+	t.Helper()
+	want := segment{src: r.client, dst: r.vip, flags: flagRST | flagACK, seq: 100, ack: 200}
+	if options == "-m" {
+		want.dst = r.server
+	}
+	if got := next(t, r, r.bed.Server, outer); got != want {
+		t.Errorf("the server got %+v\nwant %+v", got, want)
+	}
+	if got, want := next(t, r, r.bed.Client, 0), (segment{src: r.vip, dst: r.client, flags: flagRST, seq: 200}); got != want {
+		t.Errorf("the client got %+v\nwant %+v", got, want)
+	}
+}
+
 func TestTheServerIsToldByTheNumberThatItExpects(t *testing.T) {
 	eachWay(t, doors, func(t *testing.T, beds *bed.Beds, d door, family int, options string, outer int) {
 		r := resetting(t, beds, d, family, options, datapath.ResetBoth)
@@ -237,16 +252,7 @@ func TestTheServerIsToldByTheNumberThatItExpects(t *testing.T) {
 			if err := r.bed.Client.Send(r.fromClient(flagACK, 100, 200, payload).frame(t, 12)); err != nil {
 				t.Fatal(err)
 			}
-			want := segment{src: r.client, dst: r.vip, flags: flagRST | flagACK, seq: 100, ack: 200}
-			if options == "-m" {
-				want.dst = r.server
-			}
-			if got := next(t, r, r.bed.Server, outer); got != want {
-				t.Errorf("the server got %+v\nwant %+v", got, want)
-			}
-			if got, want := next(t, r, r.bed.Client, 0), (segment{src: r.vip, dst: r.client, flags: flagRST, seq: 200}); got != want {
-				t.Errorf("the client got %+v\nwant %+v", got, want)
-			}
+			bothTold(t, r, options, outer)
 		}
 		silent(t, r)
 	})
@@ -285,12 +291,7 @@ func TestWhatStandsForSeveralSegmentsBecomesOneReset(t *testing.T) {
 			if err := r.bed.Client.SendSuper(r.fromClient(flagACK, 100, 200, payload).frame(t, 12), 1000); err != nil {
 				t.Fatal(err)
 			}
-			if got := next(t, r, r.bed.Server, outer); got.seq != 100 || got.flags != flagRST|flagACK || got.payload != 0 {
-				t.Errorf("the server got %+v", got)
-			}
-			if got, want := next(t, r, r.bed.Client, 0), (segment{src: r.vip, dst: r.client, flags: flagRST, seq: 200}); got != want {
-				t.Errorf("the client got %+v\nwant %+v", got, want)
-			}
+			bothTold(t, r, options, outer)
 		}
 		silent(t, r)
 	})
