@@ -96,7 +96,7 @@ func service(t *testing.T, dir string) {
 		{name: "settings and marks that are refused are told, and the rules loaded",
 			files: map[string]string{"/etc/ipvsadm.rules": rules, "/etc/default/ipvsadm": "AUTO=true",
 				"/etc/evs/sysctl.conf": "net.ipv4.vs.drop_entry = 9\n", "/etc/evs/marks": "-d 203.0.113.0/24\n"},
-			script: script + "start", fails: true, says: "--set-mark", table: "192.0.2.2:80"},
+			script: script + "start", fails: true, says: "mark 0 is no mark", table: "192.0.2.2:80"},
 		{name: "stop saves settings and marks with the rules where there are files",
 			files: map[string]string{"/etc/ipvsadm.rules": rules, "/etc/default/ipvsadm": "AUTO=true\nIPVS_SAVE_ON_STOP=yes",
 				"/etc/evs/sysctl.conf": "# mine\n", "/etc/evs/marks": ""},
