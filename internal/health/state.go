@@ -48,6 +48,9 @@ func (st State) Next(s Spec, r Result, now time.Time) State {
 	history := append(make([]Past, 0, remembered), Past{now, r})
 	st.History = append(history, st.History[:min(len(st.History), remembered-1)]...)
 	st.Count++
+	if r.Void {
+		return st
+	}
 	if r.Up {
 		st.Weight = r.Weight
 	}
