@@ -28,6 +28,7 @@ const nap = shortest / 10
 type Runner struct {
 	limit  int
 	report func(key string, was, is State)
+	build  func(Spec, Target) (Checker, error)
 	wake   chan struct{}
 
 	mu     sync.Mutex
@@ -53,14 +54,14 @@ type Load struct {
 // report after each result, with the states before and after it, for one task
 // never twice at once. dice scatter checks.
 func NewRunner(limit int, dice *rand.Rand, report func(key string, was, is State)) *Runner {
-	return &Runner{limit: limit, dice: dice, report: report, wake: make(chan struct{}, 1), jobs: map[string]*job{}}
+	return &Runner{limit: limit, dice: dice, report: report, build: Spec.New, wake: make(chan struct{}, 1), jobs: map[string]*job{}}
 }
 
 // Set makes tasks the ones that are run. What is thought of a task that was there
 // before stays, and its place in time where it is unchanged; files that specs name
 // are read anew. It is all or nothing: an error names the tasks that cannot be.
 func (r *Runner) Set(tasks []Task) error {
-	wanted, err := jobsOf(tasks)
+	wanted, err := r.jobsOf(tasks)
 	if err != nil {
 		return err
 	}
@@ -87,12 +88,12 @@ func (r *Runner) Set(tasks []Task) error {
 }
 
 // jobsOf makes jobs of tasks, or says which cannot be made.
-func jobsOf(tasks []Task) (map[string]*job, error) {
+func (r *Runner) jobsOf(tasks []Task) (map[string]*job, error) {
 	jobs := make(map[string]*job, len(tasks))
 	var wrong []error
 	for _, t := range tasks {
 		t.Spec = t.Spec.WithDefaults()
-		checker, err := t.Spec.New(t.Target)
+		checker, err := r.build(t.Spec, t.Target)
 		switch {
 		case err != nil:
 			wrong = append(wrong, fmt.Errorf("%s: %w", t.Key, err))
