@@ -58,11 +58,11 @@ func grpcCall(ctx context.Context, c net.Conn, host string, message []byte) (fou
 	req.Header.Set("Content-Type", "application/grpc")
 	req.Header.Set("TE", "trailers")
 	req.Header.Set("User-Agent", agent)
-	answer, done, err := h2(ctx, c, req)
+	answer, err := h2(ctx, c, req)
 	if err != nil {
 		return found{}, &stepError{none: "no answer", err: err}
 	}
-	defer done()
+	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, longest))
 	if err != nil {
 		return found{}, err

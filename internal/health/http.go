@@ -140,17 +140,17 @@ func (x exchange) do(ctx context.Context) (found, error) {
 	if version == "2" {
 		ask = x.ask2
 	}
-	answer, done, err := ask(ctx, c, padding)
+	answer, err := ask(ctx, c, padding)
 	if err != nil {
 		return found{}, &stepError{none: "no answer", err: err}
 	}
-	defer done()
+	defer answer.Body.Close()
 	return x.judge(answer)
 }
 
 // ask1 asks by HTTP/1: what is sent is written here, as a client of the library
 // knows no 1.0.
-func (x exchange) ask1(ctx context.Context, c net.Conn, padding []string) (*http.Response, func(), error) {
+func (x exchange) ask1(ctx context.Context, c net.Conn, padding []string) (*http.Response, error) {
 	version := cmp.Or(x.version, "1.1")
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "%s %s HTTP/%s\r\nHost: %s\r\n", x.req.Method, x.req.Path, version, x.req.Host)
@@ -172,13 +172,13 @@ func (x exchange) ask1(ctx context.Context, c net.Conn, padding []string) (*http
 	}
 	text.WriteString("\r\n")
 	if _, err := c.Write(text.Bytes()); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	answer, err := http.ReadResponse(bufio.NewReader(io.LimitReader(c, 1<<30)), &http.Request{Method: x.req.Method})
 	if err != nil {
-		return nil, nil, overdue(ctx, err)
+		return nil, overdue(ctx, err)
 	}
-	return answer, func() { _ = answer.Body.Close() }, nil
+	return answer, nil
 }
 
 // judge compares an answer with what is expected.

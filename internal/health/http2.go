@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -14,9 +15,9 @@ const (
 	paddingHeader = "X-Padding"
 )
 
-// h2 asks once by HTTP/2 over a connection that is there already; done lets go of
-// it.
-func h2(ctx context.Context, c net.Conn, req *http.Request) (answer *http.Response, done func(), err error) {
+// h2 asks once by HTTP/2 over a connection that is there already. Closing the
+// answer's body lets go of it.
+func h2(ctx context.Context, c net.Conn, req *http.Request) (*http.Response, error) {
 	var protocols http.Protocols
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -27,17 +28,25 @@ func h2(ctx context.Context, c net.Conn, req *http.Request) (answer *http.Respon
 	}
 	client, err := transport.NewClientConn(ctx, req.URL.Scheme, "checked:1")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	answer, err = client.RoundTrip(req.WithContext(ctx))
+	answer, err := client.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		_ = client.Close()
-		return nil, nil, err
+		return nil, err
 	}
-	return answer, func() {
-		_ = answer.Body.Close()
-		_ = client.Close()
-	}, nil
+	answer.Body = lastBody{answer.Body, client}
+	return answer, nil
+}
+
+// lastBody is the body of the last answer over a connection.
+type lastBody struct {
+	io.ReadCloser
+	client io.Closer
+}
+
+func (b lastBody) Close() error {
+	return errors.Join(b.ReadCloser.Close(), b.client.Close())
 }
 
 // schemeOf is the scheme of what is asked over c.
@@ -48,10 +57,10 @@ func schemeOf(c net.Conn) string {
 	return "http"
 }
 
-func (x exchange) ask2(ctx context.Context, c net.Conn, padding []string) (*http.Response, func(), error) {
+func (x exchange) ask2(ctx context.Context, c net.Conn, padding []string) (*http.Response, error) {
 	req, err := http.NewRequest(x.req.Method, schemeOf(c)+"://checked"+x.req.Path, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	req.Host = x.req.Host
 	req.Header.Set("User-Agent", agent)

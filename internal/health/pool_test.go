@@ -51,7 +51,7 @@ func TestAPoolFollowsTheHealthOfItsMembers(t *testing.T) {
 			sorry := v.Sorry
 			places := slices.Clone(v.Places)
 			for i, p := range places {
-				if p.Why == "" && !(c.members[i].Up && p.Weight == c.members[i].Weight) {
+				if p.Why == "" && (!c.members[i].Up || p.Weight != c.members[i].Weight) {
 					t.Errorf("member %d has %+v for no reason", i, p)
 				}
 				places[i].Why = ""

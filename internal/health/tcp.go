@@ -13,11 +13,7 @@ import (
 const longest = 64 << 10
 
 func newTCP(s Spec, target Target) (probe, error) {
-	r, err := reachOf(s, target, true)
-	if err != nil {
-		return nil, err
-	}
-	t, err := conversationOf(s.Talk)
+	r, t, err := talkOf(s, target)
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +44,16 @@ type conversation struct {
 	matches *regexp.Regexp
 	least   int
 	most    int
+}
+
+// talkOf is whom to talk to and what about.
+func talkOf(s Spec, target Target) (reach, conversation, error) {
+	r, err := reachOf(s, target, true)
+	if err != nil {
+		return r, conversation{}, err
+	}
+	t, err := conversationOf(s.Talk)
+	return r, t, err
 }
 
 func conversationOf(t Talk) (conversation, error) {

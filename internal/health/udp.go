@@ -1,18 +1,12 @@
 package health
 
-import (
-	"context"
-)
+import "context"
 
 // newUDP sends a datagram. Where no answer is expected, silence is taken for
 // well, as most services say nothing to what they do not understand: what is down
 // answers with an ICMP error.
 func newUDP(s Spec, target Target) (probe, error) {
-	r, err := reachOf(s, target, true)
-	if err != nil {
-		return nil, err
-	}
-	t, err := conversationOf(s.Talk)
+	r, t, err := talkOf(s, target)
 	if err != nil {
 		return nil, err
 	}
