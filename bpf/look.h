@@ -3,7 +3,6 @@
 #pragma once
 
 #include "birth.h"
-#include "fwd/tunnel.h"
 #include "leave.h"
 #include "one_packet.h"
 #include "outlived.h"
@@ -36,7 +35,7 @@ static __always_inline union life life_first(union life l, const struct pkt *p, 
 					     const struct settings *set)
 {
 	if (!p->quote)
-		return life_after(l, p, false, now, set);
+		return life_after(l, p, way_first(l), now, set);
 	l.state = p->proto == IPPROTO_UDP ? STATE_UDP : STATE_NONE;
 	l.expires = now + UNSTEPPED_SECONDS * conf_hz;
 	return l;
@@ -56,9 +55,8 @@ static __always_inline bool method_supported(__u8 method, const struct dst *d, _
 	case METHOD_ROUTE:
 		return d->family == family;
 	case METHOD_LOCAL:
-		return true;
 	case METHOD_TUNNEL:
-		return tunnel_supported(d);
+		return true;
 	}
 	return false;
 }
@@ -183,7 +181,7 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 				return 0;
 		}
 	}
-	if (interest & FILTER_RIP && !outlived) {
+	if (interest & (FILTER_RIP | FILTER_ANSWER) && !outlived) {
 		flow_reply(p, &f, family);
 		p->reply = conn_find(&f, p, client_hash(&f), now, ref, family);
 		if (p->reply)
