@@ -81,6 +81,8 @@ static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *r
 		   : hop_forward(ctx, w, ref, now, hop);
 	if (rc)
 		return reply && rc != -REASON_FORWARDING_DISABLED ? LEAVE : rc;
+	if (life_method(ref->life) == METHOD_TUNNEL && !tunnel_begins(ref->dst))
+		return -REASON_NO_ROUTE;
 	rc = ctx_size_check(ctx, &w->pkt, hop->ifindex, reply ? 0 : ref->dst->mtu,
 			    method_overhead(ref));
 	if (rc)
@@ -136,7 +138,7 @@ static __always_inline int ref_forward(CTX *ctx, struct work *w, struct conn_ref
 
 	if (!set)
 		return LEAVE;
-	if (!reply && !(ref->dst->flags & DST_AVAILABLE))
+	if (!reply && !(ref->dst->flags & DST_AVAILABLE) && !life_resets(ref->life))
 		return -REASON_DESTINATION_GONE;
 	if (segments_needed(ctx, ref)) {
 		w->verdict = rc = segments_send(ctx, set);

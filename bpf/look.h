@@ -3,7 +3,6 @@
 #pragma once
 
 #include "birth.h"
-#include "fwd/tunnel.h"
 #include "leave.h"
 #include "one_packet.h"
 #include "persist.h"
@@ -45,7 +44,7 @@ static __always_inline union life life_first(union life l, const struct pkt *p, 
 					     const struct settings *set)
 {
 	if (!p->quote)
-		return life_after(l, p, false, now, set);
+		return life_after(l, p, way_first(l), now, set);
 	l.state = p->proto == IPPROTO_UDP ? STATE_UDP : STATE_NONE;
 	l.expires = now + UNSTEPPED_SECONDS * conf_hz;
 	return l;
@@ -65,9 +64,8 @@ static __always_inline bool method_supported(__u8 method, const struct dst *d, _
 	case METHOD_ROUTE:
 		return d->family == family;
 	case METHOD_LOCAL:
-		return true;
 	case METHOD_TUNNEL:
-		return tunnel_supported(d);
+		return true;
 	}
 	return false;
 }
@@ -175,7 +173,7 @@ static __always_inline bool life_is_over(union life l, __u8 proto, __u32 reuse_m
 {
 	if (proto == IPPROTO_SCTP)
 		return l.state == STATE_SCTP_CLOSED;
-	return l.state == STATE_TIME_WAIT || l.state == STATE_CLOSE ||
+	return l.state == STATE_TIME_WAIT || l.state == STATE_CLOSE || life_resets(l) ||
 	       (reuse_mode & 2 && l.state == STATE_FIN_WAIT && life_method(l) != METHOD_MASQ);
 }
 
@@ -237,7 +235,7 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 		    !conn_leave_behind(p, ref, hash, set, family))
 			return 0;
 	}
-	if (interest & FILTER_RIP) {
+	if (interest & (FILTER_RIP | FILTER_ANSWER)) {
 		flow_reply(p, &f, family);
 		p->reply = conn_find(&f, p, client_hash(&f), now, ref, family);
 		if (p->reply)
