@@ -97,6 +97,19 @@ func familyOf(a netip.Addr) config.Family {
 
 // correct does to a service what keepalived does to one that cannot be.
 func (v *virtual) correct(s *config.Service) {
+	v.correctQuorum(s)
+	v.correctProtocol(s)
+	if s.Persistence != nil && s.Persistence.Timeout == 0 {
+		v.c.note(v.of, "persistence_engine alone makes no service persistent: left out")
+		s.Persistence = nil
+	}
+	if s.Persistence == nil && slices.ContainsFunc(v.addrs(), func(a netip.AddrPort) bool { return a.Port() == 0 }) {
+		v.c.note(v.of, "port 0 needs persistence: keepalived makes it persistent for 6 minutes, and so it is here")
+		s.Persistence = &config.Persistence{Timeout: defaultPersistence}
+	}
+}
+
+func (v *virtual) correctQuorum(s *config.Service) {
 	total := 0
 	for _, r := range v.real {
 		total += value(r.or(v.common).weight, 1)
@@ -109,25 +122,19 @@ func (v *virtual) correct(s *config.Service) {
 		v.c.note(v.of, fmt.Sprintf("hysteresis %d is not below quorum %d: keepalived makes it %d, and so it is here", s.Hysteresis, s.Quorum, s.Quorum-1))
 		s.Hysteresis = s.Quorum - 1
 	}
-	if s.Persistence != nil && s.Persistence.Timeout == 0 {
-		v.c.note(v.of, "persistence_engine alone makes no service persistent: left out")
-		s.Persistence = nil
-	}
-	if v.addressed() && v.protocol == "" {
+}
+
+func (v *virtual) correctProtocol(s *config.Service) {
+	s.OnePacket = v.ops
+	switch {
+	case !v.addressed() && v.protocol != "":
+		v.c.note(v.of, "a firewall mark has no protocol: left out")
+	case v.addressed() && v.protocol == "":
 		v.c.note(v.of, "no protocol is said: keepalived takes UDP, and so it is here")
 		v.protocol = "udp"
-	}
-	if !v.addressed() && v.protocol != "" {
-		v.c.note(v.of, "a firewall mark has no protocol: left out")
-	}
-	s.OnePacket = v.ops
-	if v.ops && v.addressed() && v.protocol != "udp" {
+	case v.addressed() && v.ops && v.protocol != "udp":
 		v.c.note(v.of, "ops is for UDP alone: keepalived leaves it out, and so it is here")
 		s.OnePacket = false
-	}
-	if s.Persistence == nil && slices.ContainsFunc(v.addrs(), func(a netip.AddrPort) bool { return a.Port() == 0 }) {
-		v.c.note(v.of, "port 0 needs persistence: keepalived makes it persistent for 6 minutes, and so it is here")
-		s.Persistence = &config.Persistence{Timeout: defaultPersistence}
 	}
 }
 

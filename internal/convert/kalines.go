@@ -223,8 +223,8 @@ func (r *kaReader) repeat(l kaLine, kind, args, rest string) {
 
 // sequence returns the parameters of ~SEQ or ~LST and their values in turn.
 func sequence(kind, args string) (names []string, values [][]string, err error) {
+	groups := split(args)
 	if kind == "LST" {
-		groups := split(args)
 		if len(groups) < 2 {
 			return nil, nil, fmt.Errorf("want ~LST(NAME, VALUE...)")
 		}
@@ -235,30 +235,30 @@ func sequence(kind, args string) (names []string, values [][]string, err error) 
 		}
 		return groups[0], groups[1:], nil
 	}
-	words := slices.Concat(split(args)...)
+	words := slices.Concat(groups...)
 	if len(words) < 2 || len(words) > 4 {
 		return nil, nil, fmt.Errorf("want ~SEQ(NAME, START, STEP, END), of which START and STEP may be left out")
 	}
-	var n []int64
-	for _, word := range words[1:] {
-		x, err := strconv.ParseInt(word, 0, 64)
-		if err != nil {
+	n := make([]int64, len(words)-1)
+	for i, word := range words[1:] {
+		if n[i], err = strconv.ParseInt(word, 0, 32); err != nil {
 			return nil, nil, fmt.Errorf("%q is no number", word)
 		}
-		n = append(n, x)
 	}
+	values, err = count(n, map[string]int{"SEQ": 10, "SEQx": 16}[kind])
+	return words[:1], values, err
+}
+
+// count writes out the numbers of a sequence.
+func count(n []int64, base int) (values [][]string, err error) {
 	start, step, end := bounds(n)
 	if step == 0 || (end-start)/step > maxLines {
-		return nil, nil, fmt.Errorf("from %d to %d by %d are too many", start, end, step)
-	}
-	base := 10
-	if kind == "SEQx" {
-		base = 16
+		return nil, fmt.Errorf("from %d to %d by %d are too many", start, end, step)
 	}
 	for x := start; step > 0 && x <= end || step < 0 && x >= end; x += step {
 		values = append(values, []string{strconv.FormatInt(x, base)})
 	}
-	return words[:1], values, nil
+	return values, nil
 }
 
 // bounds fills in what a sequence leaves out.

@@ -14,16 +14,14 @@ import (
 
 // keepalived is keepalived.conf while it is read.
 type keepalived struct {
-	notes    []Note
-	desired  *config.Desired
-	servers  []*virtual
-	groups   map[string]*group
-	files    map[string]trackFile
-	user     string // of programs that name none
-	ca       statement
-	cert     string
-	key      string
-	lvsUsers map[string]bool
+	notes   []Note
+	desired *config.Desired
+	servers []*virtual
+	groups  map[string]*group
+	files   map[string]trackFile
+	user    string // of programs that name none
+	cert    string
+	key     string
 }
 
 // trackFile is a file that FILE_CHECK reads.

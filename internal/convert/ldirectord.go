@@ -19,6 +19,9 @@ type ldLine struct {
 	name, value string
 }
 
+// begins reports whether a section begins.
+func (l ldLine) begins() bool { return l.name == "virtual" || l.name == "virtual6" }
+
 // ldFile is ldirectord.cf while it is read.
 type ldFile struct {
 	name    string
@@ -65,7 +68,7 @@ func fromLdirectord(name, text string, o Options) (*config.Desired, []Note, erro
 	globals := &ldVirtual{f: f, quiescent: true, failures: 1, interval: 10 * time.Second, sched: "wrr"}
 	lines := f.lines(text)
 	for _, l := range lines { // what holds for all, wherever it stands
-		if row := ldirectord[l.name]; !l.indented && row.globals && row.convert != nil && !strings.HasPrefix(l.name, "virtual") {
+		if row := ldirectord[l.name]; !l.indented && row.globals && row.convert != nil && !l.begins() {
 			row.convert(globals, l)
 		}
 	}
@@ -77,7 +80,7 @@ func fromLdirectord(name, text string, o Options) (*config.Desired, []Note, erro
 			f.note(l, "ldirectord(8) knows no such directive")
 		case row.convert == nil:
 			f.note(l, row.reason)
-		case strings.HasPrefix(l.name, "virtual"):
+		case l.begins():
 			v.finish()
 			of := *globals
 			v = &of

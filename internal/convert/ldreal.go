@@ -19,7 +19,7 @@ import (
 var (
 	realLine  = regexp.MustCompile(`^(\S+)\s+(gate|masq|ipip)\b\s*(\d+)?\s*(.*)$`)
 	quoted    = regexp.MustCompile(`"([^"]*)"`)
-	threshold = regexp.MustCompile(`^([lu]):(\d+)$`)
+	threshold = regexp.MustCompile(`^<?([lu]):(\d+)>?$`)
 )
 
 func (v *ldVirtual) addReal(l ldLine) {
