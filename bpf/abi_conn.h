@@ -59,6 +59,8 @@ enum conn_state {
 #define NEXTHOP_HOME 0xffff /* of replies to the director itself, no index */
 #define NEXTHOP_ANSWERS 0xfffe /* of other methods: its answers come by here */
 
+#define CONTROL_NOTED 255   /* its template stands in leash_notes */
+
 #define STATE_MASK 31 /* tables by state have this many rows and one */
 
 /* A slot with this bit in proto, which none of TCP, UDP and SCTP has, is a persistence
@@ -96,8 +98,8 @@ struct conn {
 	__u32 vaddr;
 	__u32 dst;
 	__u8 proto;
-	/* the bits of the client's address that its template goes by, and one;
-	 * 0: it holds none. Of a template: the high bits of the next */
+	/* the bits of the client's address that its template goes by, and one; 0: it
+	 * holds none; or CONTROL_NOTED. Of a template: the high bits of the next */
 	__u8 control;
 	/* of replies: index + 1, 0 unknown, or one of NEXTHOP_*; of a template: seconds */
 	__u16 nexthop;
@@ -141,6 +143,16 @@ struct call_key {
 	__u8 proto;
 	__u8 family;
 	__u16 pad;
+	__u32 dst;
+	__u32 pad2;
+};
+
+/* By that key too: which template a connection holds, where its own address does not
+ * say so. */
+struct leash_note {
+	union addr net;
+	__u16 port; /* a digest of the Call-ID, 0 none */
+	__u16 pad[3];
 };
 
 #define CALL_ID_MAX 255 /* as in IPVS */

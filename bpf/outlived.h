@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* When a connection has outlived itself: a packet that belongs to it is to begin
- * another. */
+/*
+ * When a connection has outlived itself: a packet that belongs to it is to begin
+ * another. It still counts while the other is chosen for and counted: in the kernel it is
+ * a timer that ends it. So XDP leaves it where there is no choice, and tc is to say so.
+ * One whose template stands in a note ends before, as its note is to be the other's.
+ */
 #pragma once
 
 #include "making.h"
@@ -51,8 +55,7 @@ static __always_inline enum reason conn_outlived(const struct pkt *p, const stru
 	return 0;
 }
 
-/* Ends the connection that a packet shall not meet. It still counts: in the kernel it
- * is a timer that ends it, when the next has been chosen for and counted. */
+/* Ends the connection that a packet shall not meet. It still counts. */
 static __always_inline int conn_leave_behind(const struct pkt *p, __u32 now, const __u8 family)
 {
 	struct settings *set = settings_get();
@@ -92,9 +95,9 @@ __noinline int conn_leave_behind6(const struct pkt *p, __u32 now)
 static __always_inline void outlived_end(struct making *m, const struct pkt *p, __u32 now,
 					 const __u8 family)
 {
-	m->left.word = 0;
 	if (!m->outlived)
 		return;
+	m->outlived = 0;
 	if (family == FAMILY_V6)
 		conn_leave_behind6(p, now);
 	else
@@ -102,7 +105,7 @@ static __always_inline void outlived_end(struct making *m, const struct pkt *p, 
 }
 
 /* Takes it out of the counts. */
-static __always_inline void outlived_uncount(const struct making *m)
+static __always_inline void outlived_uncount(struct making *m)
 {
 	struct dst *d;
 
@@ -111,4 +114,5 @@ static __always_inline void outlived_uncount(const struct making *m)
 	d = dst_get(m->left_dst);
 	if (d)
 		conn_uncount(d, m->left_dst, 0, m->left, m->left_group);
+	m->left.word = 0;
 }

@@ -13,21 +13,61 @@ struct leash {
 	__u32 dst;
 };
 
+/* Where the note of a connection is. */
+static __always_inline struct call_key leash_key(__u64 client, __u32 vaddr, __u8 proto,
+						 const __u8 family)
+{
+	struct call_key key = {.client = client, .vaddr = vaddr, .proto = proto, .family = family};
+
+	return key;
+}
+
+static __always_inline void leash_forget(const struct conn *c, const __u8 family)
+{
+	struct call_key key = leash_key(flow_key(c->caddr, c->cport, c->vport), c->vaddr,
+					c->proto, family);
+
+	if (c->control == CONTROL_NOTED)
+		bpf_map_delete_elem(&leash_notes, &key);
+}
+
+/* The network of a connection's template, and of a Call-ID the port. */
+static __always_inline bool leash_network(struct leash *l, const struct conn *child,
+					  const union addr *caddr, __u16 *port, const __u8 family)
+{
+	struct call_key key;
+	struct leash_note *n;
+
+	*port = 0;
+	if (child->control != CONTROL_NOTED) {
+		if (family == FAMILY_V6)
+			l->net = *caddr;
+		else
+			l->net.w[0] = child->caddr;
+		addr_truncate(&l->net, child->control - 1, family);
+		return true;
+	}
+	key = leash_key(flow_key(child->caddr, child->cport, child->vport), child->vaddr,
+			child->proto, family);
+	n = bpf_map_lookup_elem(&leash_notes, &key);
+	if (!n)
+		return false;
+	l->net = n->net;
+	*port = n->port;
+	return true;
+}
+
 static __always_inline bool leash_make(struct leash *l, const struct conn *child,
 				       const union addr *caddr, const __u8 family)
 {
 	struct dst *d = dst_get(child->dst);
 	struct service *s = d ? dst_service(d) : NULL;
 	union addr mark;
+	__u16 port;
 
-	if (!s || !child->control)
+	if (!s || !child->control || !leash_network(l, child, caddr, &port, family))
 		return false;
-	if (family == FAMILY_V6)
-		l->net = *caddr;
-	else
-		l->net.w[0] = child->caddr;
-	addr_truncate(&l->net, child->control - 1, family);
-	l->flow.key = flow_key(addr_digest(&l->net, family), 0, 0);
+	l->flow.key = flow_key(addr_digest(&l->net, family), port, 0);
 	l->flow.rport = 0;
 	l->flow.reply = false;
 	l->flow.proto = child->proto | TEMPLATE;
@@ -174,8 +214,10 @@ static __always_inline bool conn_part(struct conn *c, struct conn_ends *ends, un
 		r->caddr = ends->caddr;
 	if (!conn_end(c, l))
 		return false;
-	if (r->conn.control)
+	if (r->conn.control) {
 		conn_tell(&r->conn, &r->caddr, TELL_END, family);
+		leash_forget(&r->conn, family);
+	}
 	return true;
 }
 

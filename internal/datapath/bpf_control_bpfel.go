@@ -57,6 +57,8 @@ type controlCallKey struct {
 	Proto  uint8
 	Family uint8
 	Pad    uint16
+	Dst    uint32
+	Pad2   uint32
 }
 
 type controlClock struct {
@@ -574,6 +576,7 @@ const (
 	controlMapDsts          = "dsts"
 	controlMapEstimators    = "estimators"
 	controlMapFilterMap     = "filter_map"
+	controlMapLeashNotes    = "leash_notes"
 	controlMapLinkAddrs     = "link_addrs"
 	controlMapLocalities    = "localities"
 	controlMapLocalitySets  = "locality_sets"
@@ -672,6 +675,7 @@ type controlMapSpecs struct {
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
+	LeashNotes    *ebpf.MapSpec `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
 	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
@@ -740,6 +744,7 @@ type controlMaps struct {
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
+	LeashNotes    *ebpf.Map `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
 	Localities    *ebpf.Map `ebpf:"localities"`
 	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
@@ -774,6 +779,7 @@ func (m *controlMaps) Close() error {
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
+		m.LeashNotes,
 		m.LinkAddrs,
 		m.Localities,
 		m.LocalitySets,

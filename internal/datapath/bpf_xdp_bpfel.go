@@ -29,6 +29,7 @@ const (
 	xdpMapEstimators    = "estimators"
 	xdpMapFilterMap     = "filter_map"
 	xdpMapFragments     = "fragments"
+	xdpMapLeashNotes    = "leash_notes"
 	xdpMapLinkAddrs     = "link_addrs"
 	xdpMapLocalities    = "localities"
 	xdpMapLocalitySets  = "locality_sets"
@@ -128,6 +129,7 @@ type xdpMapSpecs struct {
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	LeashNotes    *ebpf.MapSpec `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
 	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
@@ -203,6 +205,7 @@ type xdpMaps struct {
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
+	LeashNotes    *ebpf.Map `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
 	Localities    *ebpf.Map `ebpf:"localities"`
 	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
@@ -245,6 +248,7 @@ func (m *xdpMaps) Close() error {
 		m.Estimators,
 		m.FilterMap,
 		m.Fragments,
+		m.LeashNotes,
 		m.LinkAddrs,
 		m.Localities,
 		m.LocalitySets,

@@ -134,6 +134,9 @@ func (k *kernel) packet(p model.Packet) (model.Fate, netip.AddrPort, error) {
 		Proto: p.Proto, Flags: p.Flags, Len: 8,
 		Src: p.Client.Addr(), Sport: p.Client.Port(), Dst: p.Virtual.Addr(), Dport: p.Virtual.Port(),
 	}
+	if p.Call != "" {
+		in.Payload = bed.Hex("OPTIONS sip:example.com SIP/2.0\r\nCall-ID: " + p.Call + "\r\n\r\n")
+	}
 	ifindex := k.bed.D0
 	if p.Reply {
 		ifindex = k.bed.D1

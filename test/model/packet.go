@@ -10,6 +10,7 @@ import (
 type Packet struct {
 	Flow
 	Flags  string // of TCP; the chunk of SCTP
+	Call   string // Call-ID of a message of SIP, "" of other packets
 	Reply  bool
 	Server netip.AddrPort // of a reply: who sends it
 }
@@ -145,6 +146,9 @@ func (t *Table) begin(p Packet) (*Conn, Fate) {
 	named := p.Virtual.Port() == s.Addr.Port() // by its port, and not all of them
 	if s.Persistent == 0 && s.Mark == 0 && !named {
 		return nil, Host // data of FTP that nobody knows of
+	}
+	if s.Persistent != 0 && s.Calls && p.Call == "" {
+		return nil, Dropped
 	}
 	c := &Conn{Flow: p.Flow, State: "NONE", oneOff: s.OnePacket && p.Proto == "udp"}
 	if c.Destination = t.choose(s, p, c); c.Destination == nil {
