@@ -124,12 +124,12 @@ struct bucket6 {
 
 /*
  * What of a destination's configuration is asked for where only its slot is known:
- * at the death of connections, and by templates. Written by user space with each
+ * at the death of connections, by templates, and by sets of lblcr. Written by user space with each
  * version, but for the last, which says that an upper threshold was reached.
  */
 struct dst_conf {
 	__u32 upper, lower;
-	__u32 pad;
+	__u32 weight;
 	__u8 method; /* enum method */
 	__u8 pad2[2];
 	__u8 overloaded;

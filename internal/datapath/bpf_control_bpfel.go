@@ -165,7 +165,7 @@ type controlDstConf struct {
 	_          structs.HostLayout
 	Upper      uint32
 	Lower      uint32
-	Pad        uint32
+	Weight     uint32
 	Method     uint8
 	Pad2       [2]uint8
 	Overloaded uint8
