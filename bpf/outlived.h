@@ -22,12 +22,15 @@ static __always_inline bool pkt_opens(const struct pkt *p)
 
 /* Whether both sides have said goodbye, or one reset it. Mode 2 takes a goodbye for
  * both where only the client's is seen. */
-static __always_inline bool life_is_over(union life l, __u8 proto, __u32 reuse_mode)
+static __always_inline bool conn_is_over(const struct conn_ref *ref, __u8 proto, __u32 reuse_mode)
 {
+	__u8 state = ref->life.state;
+
 	if (proto == IPPROTO_SCTP)
-		return l.state == STATE_SCTP_CLOSED;
-	return l.state == STATE_TIME_WAIT || l.state == STATE_CLOSE || life_resets(l) ||
-	       (reuse_mode & 2 && l.state == STATE_FIN_WAIT && life_method(l) != METHOD_MASQ);
+		return state == STATE_SCTP_CLOSED;
+	return state == STATE_TIME_WAIT || state == STATE_CLOSE || life_resets(ref->life) ||
+	       (reuse_mode & 2 && state == STATE_FIN_WAIT &&
+		life_method(ref->life) != METHOD_MASQ && ref->conn->nexthop != NEXTHOP_ANSWERS);
 }
 
 /*
@@ -44,7 +47,7 @@ static __always_inline enum reason conn_outlived(const struct pkt *p, const stru
 	bool opens = pkt_opens(p);
 
 	/* one with a template goes on, as in the kernel */
-	if (opens && mode && !ref->conn->control && life_is_over(ref->life, p->proto, mode))
+	if (opens && mode && !ref->conn->control && conn_is_over(ref, p->proto, mode))
 		return REASON_REOPENED;
 	if (!gone && !idle)
 		return 0;

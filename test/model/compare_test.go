@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -15,7 +16,7 @@ import (
 // both does one step to both and says in what they differ; all: also in which
 // connections there are.
 func both(k *kernel, m *model.Table, o op, all bool) error {
-	if err := do(k, m, o); err != nil {
+	if err := errors.Join(k.hold(), do(k, m, o)); err != nil {
 		return fmt.Errorf("%s: %w", o, err)
 	}
 	if err := counts(k, m); err != nil {

@@ -62,9 +62,19 @@ func (t *Table) awake(six bool) bool {
 }
 
 // reply passes what is a masqueraded connection's, translated; the rest is the
-// host's to forward.
+// host's to forward. An answer that comes from the VIP itself is seen on its way: over
+// IPv6, as the host drops what comes from an address of its own over IPv4.
 func (t *Table) reply(c *Conn, p Packet) Fate {
-	if c == nil || c.Method != Masquerade || c.Server != p.Server {
+	switch {
+	case c == nil:
+		return Host
+	case c.Method != Masquerade:
+		if p.Server == c.Virtual && p.Server.Addr().Is6() {
+			t.step(c, p)
+			c.answered = true
+		}
+		return Host
+	case c.Server != p.Server:
 		return Host
 	}
 	t.step(c, p)
@@ -98,7 +108,7 @@ func (c *Conn) over(mode int) bool {
 	case "TIME_WAIT", "CLOSE", "CLOSED":
 		return true
 	case "FIN_WAIT":
-		return mode&2 != 0 && c.Method != Masquerade
+		return mode&2 != 0 && c.Method != Masquerade && !c.answered
 	}
 	return false
 }

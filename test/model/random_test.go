@@ -230,8 +230,11 @@ func (d dice) packet(t *model.Table) model.Packet {
 		if try < 5 && c == nil && t.Service(p) == nil {
 			continue // few packets to nowhere
 		}
-		if c != nil && c.Server.Addr().Is6() == six && d.IntN(3) == 0 {
+		if c != nil && d.IntN(3) == 0 {
 			p.Reply, p.Server = true, c.Server
+			if c.Method != model.Masquerade && (d.IntN(2) == 0 || c.Server.Addr().Is6() != six) {
+				p.Server = c.Virtual
+			}
 		}
 		return p
 	}
