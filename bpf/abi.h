@@ -18,7 +18,7 @@
 #include "abi_sched.h"
 #include "abi_sysctl.h"
 
-enum abi { ABI_VERSION = 4 }; /* a table made by another is not opened */
+enum abi { ABI_VERSION = 5 }; /* a table made by another is not opened */
 
 #define FILTER_SIZE 8192      /* bytes of the address filter */
 
@@ -220,7 +220,7 @@ struct settings {
 	__u32 cut_out, cut_in;
 };
 
-/* The sweep's own memory, written by the timer alone. */
+/* The sweep's own memory, written by the timer alone, but for the first. */
 struct sweep {
 	__u64 expired;	   /* connections ended since the table was made */
 	__u64 passes;	   /* times the whole table was swept */
@@ -263,6 +263,7 @@ enum reason {
 	REASON_ONE_PACKET,	    /* scheduled by itself, no connection made */
 	REASON_NO_CALL_ID,	    /* of SIP, for the persistence engine */
 	REASON_UNCUT,		    /* several in one, for a tunnel with a checksum, and not cut */
+	REASON_HALF_OPEN_EVICTED,   /* a half-open connection gave way to a newer one */
 	REASON_COUNT,
 };
 

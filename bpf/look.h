@@ -3,6 +3,7 @@
 #pragma once
 
 #include "birth.h"
+#include "flood.h"
 #include "fwd/tunnel.h"
 #include "leave.h"
 #include "one_packet.h"
@@ -110,7 +111,7 @@ static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 	if (c->one_packet)
 		rc = one_packet_make(b, p, d, family);
 	else
-		rc = family == FAMILY_V6 ? conn_birth6(b, p) : conn_birth4(b, p);
+		rc = conn_birth(b, p, family);
 	switch (rc) {
 	case BIRTH_FULL:
 		return -REASON_TABLE_FULL;
@@ -119,6 +120,7 @@ static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 		return 0;
 	case BIRTH_NEW:
 		dst_count(d, b->life.flags, 1);
+		half_count(b->life, 1, family);
 		dst_came(b->dst, d);
 		count(REASON_NEW_CONNECTION);
 	}
@@ -254,6 +256,7 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 		  : conn_seek(&f, p, client_hash(&f), now, family);
 	if (!conn_open(slot, &f, p, now, ref, family))
 		return -REASON_TABLE_FULL;
+	half_born(slot, ref->life, family);
 	if (ref->life.flags & CONN_ASSURED)
 		conn_assure(ref, family);
 	return 0;
