@@ -61,8 +61,18 @@ static __always_inline __u64 *half_place_get(__u32 turn, const __u8 family)
  * else. */
 static __always_inline bool slot_half_open(const struct conn *c, union life l)
 {
-	return (l.flags & CONN_RETIRED) == CONN_LIVE && !(c->proto & TEMPLATE) &&
-	       life_half_open(l);
+	return !(c->proto & TEMPLATE) && life_half_open(l);
+}
+
+/* Whether what lies in a slot may give way to a newcomer, as its time is over or it
+ * was never answered. A template that holds connections does not. */
+static __always_inline bool slot_yields(const struct conn *c, union life l, __u32 now)
+{
+	if ((l.flags & CONN_RETIRED) != CONN_LIVE)
+		return false;
+	if (life_over(l, now) || slot_half_open(c, l))
+		return !template_stays(c, l);
+	return c->proto & TEMPLATE && !(l.state & TEMPLATE_ASSURED) && !template_stays(c, l);
 }
 
 /* Whether whom a place names is still there, and half-open. */
@@ -76,89 +86,100 @@ static __always_inline bool half_stands(union half_place place, const __u8 famil
 		return false;
 	c = &b->slot[place.slot % SLOTS_PER_BUCKET];
 	l = life_read(c);
-	return l.gen == place.gen && slot_half_open(c, l);
+	return l.gen == place.gen && (l.flags & CONN_RETIRED) == CONN_LIVE && slot_half_open(c, l);
 }
 
-/* Ends what lies in a slot to make room, if it is what was seen there. */
-static __always_inline bool slot_evict(__u32 slot, union life seen, __u32 now, const __u8 family)
-{
-	struct bucket6 *b = bucket_get(slot / SLOTS_PER_BUCKET, family);
-	struct making *m = making_get();
-	struct dst *d;
-
-	if (!b || !m)
-		return false;
-	d = dst_get(b->slot[slot % SLOTS_PER_BUCKET].dst);
-	return d && slot_finish(b, slot % SLOTS_PER_BUCKET, d, seen, now, TELL_DROPPED,
-				&m->remains, family);
-}
-
-/* Ends whom a place names, if it is still half-open. */
-static __always_inline void half_evict(union half_place place, const __u8 family)
+/* Ends whom a place names to make room, if it is still there and yields. */
+static __always_inline int half_evict(union half_place place, const __u8 family)
 {
 	struct bucket6 *b = bucket_get(place.slot / SLOTS_PER_BUCKET, family);
-	struct conn *c;
+	__u32 i = place.slot % SLOTS_PER_BUCKET, now = now_jiffies();
+	struct making *m = making_get();
+	struct sweep *s = sweep_get();
+	struct dst *d;
 	union life l;
 
-	if (!b)
-		return;
-	c = &b->slot[place.slot % SLOTS_PER_BUCKET];
-	l = life_read(c);
-	if (l.gen == place.gen && slot_half_open(c, l) &&
-	    slot_evict(place.slot, l, now_jiffies(), family))
+	if (!b || !m || !s)
+		return false;
+	l = life_read(&b->slot[i]);
+	d = dst_get(b->slot[i].dst);
+	if (!d || l.gen != place.gen || !slot_yields(&b->slot[i], l, now) ||
+	    !slot_finish(b, i, d, l, now, TELL_DROPPED, &m->remains, family))
+		return false;
+	if (life_over(l, now))
+		__sync_fetch_and_add(&s->expired, 1);
+	else
 		count(REASON_HALF_OPEN_EVICTED);
+	return true;
 }
 
-/* Gives a connection that has become half-open its place. */
-static __always_inline int half_enter(__u32 slot, __u32 gen, const __u8 family)
+/* Gives a connection that has become half-open its place, and says whom it names that
+ * is to go. */
+static __always_inline union half_place half_enter(union half_place self, const __u8 family)
 {
 	__s32 places = bucket_count(family), open;
-	union half_place self = {.slot = slot, .gen = gen}, old;
+	union half_place old = {.slot = NO_SLOT};
 	struct flood *f = flood_get(family);
 	__u64 *place;
 
 	if (!f)
-		return 0;
+		return old;
 	open = READ_ONCE(f->half_open);
 #pragma clang loop unroll(disable)
 	for (int passes = 1; passes <= HALF_PASSES; passes++) {
 		place = half_place_get(__sync_fetch_and_add(&f->turn, 1), family);
 		if (!place)
-			return 0;
+			break;
 		if (open <= places >> HALF_CALM) {
 			WRITE_ONCE(*place, self.word);
-			return 0;
+			break;
 		}
 		old.word = READ_ONCE(*place);
 		if (open <= places && passes < HALF_PASSES && half_stands(old, family))
 			continue;
 		old.word = __sync_lock_test_and_set(place, self.word);
-		half_evict(old, family);
-		return 0;
+		return old;
 	}
-	return 0;
+	old.slot = NO_SLOT;
+	return old;
 }
 
-/* Functions of their own for the verifier's sake. */
-__noinline int half_enter4(__u32 slot, __u32 gen)
+/* Functions of their own for the verifier's sake, and none calls another, as the stack
+ * is small. */
+__noinline __u64 half_enter4(__u64 self)
 {
-	return half_enter(slot, gen, FAMILY_V4);
+	return half_enter((union half_place){.word = self}, FAMILY_V4).word;
 }
 
-__noinline int half_enter6(__u32 slot, __u32 gen)
+__noinline __u64 half_enter6(__u64 self)
 {
-	return half_enter(slot, gen, FAMILY_V6);
+	return half_enter((union half_place){.word = self}, FAMILY_V6).word;
 }
 
-/* After a connection was born whose slot has this number. */
-static __always_inline void half_born(__u32 slot, union life l, const __u8 family)
+__noinline int half_evict4(__u64 place)
 {
+	return half_evict((union half_place){.word = place}, FAMILY_V4);
+}
+
+__noinline int half_evict6(__u64 place)
+{
+	return half_evict((union half_place){.word = place}, FAMILY_V6);
+}
+
+/* After a connection was born, or stepped, whose slot has this number. */
+static __always_inline void half_came(__u32 slot, union life l, const __u8 family)
+{
+	union half_place place = {.slot = slot, .gen = l.gen};
+
 	if (!life_half_open(l))
 		return;
+	place.word = family == FAMILY_V6 ? half_enter6(place.word) : half_enter4(place.word);
+	if (place.slot == NO_SLOT)
+		return;
 	if (family == FAMILY_V6)
-		half_enter6(slot, l.gen);
+		half_evict6(place.word);
 	else
-		half_enter4(slot, l.gen);
+		half_evict4(place.word);
 }
 
 /* The number of a slot, by where it lies. */
@@ -184,27 +205,15 @@ static __always_inline void half_stepped(const struct conn *c, union life old, u
 		return;
 	half_count(old, -1, family);
 	half_count(next, 1, family);
-	half_born(slot_number(c, family), next, family);
+	half_came(slot_number(c, family), next, family);
 }
 
 struct room_walk {
 	__u64 hash;
 	__u32 now;
-	__u32 slot; /* who is to give way, or NO_SLOT */
-	union life life;
+	__u32 expires;
+	union half_place place; /* of whom is to give way, or NO_SLOT */
 };
-
-/* Whether what lies in a slot may give way to a newcomer, as its time is over or it
- * was never answered. A template that holds connections does not. */
-static __always_inline bool slot_yields(const struct conn *c, union life l, __u32 now)
-{
-	if ((l.flags & CONN_RETIRED) != CONN_LIVE)
-		return false;
-	if (!(c->proto & TEMPLATE))
-		return life_over(l, now) || life_half_open(l);
-	return !READ_ONCE(c->nexthop_stamp) &&
-	       (life_over(l, now) || !(l.state & TEMPLATE_ASSURED));
-}
 
 /* Looks in a client's buckets, one after the other, for whose time is over soonest. */
 static __always_inline long room_step(__u32 i, struct room_walk *w, const __u8 family)
@@ -219,9 +228,10 @@ static __always_inline long room_step(__u32 i, struct room_walk *w, const __u8 f
 		union life l = life_read(&b->slot[s]);
 
 		if (slot_yields(&b->slot[s], l, w->now) &&
-		    (w->slot == NO_SLOT || (__s32)(l.expires - w->life.expires) < 0)) {
-			w->slot = bucket * SLOTS_PER_BUCKET + s;
-			w->life = l;
+		    (w->place.slot == NO_SLOT || (__s32)(l.expires - w->expires) < 0)) {
+			w->place.slot = bucket * SLOTS_PER_BUCKET + s;
+			w->place.gen = l.gen;
+			w->expires = l.expires;
 		}
 	}
 	return 0;
@@ -237,30 +247,28 @@ static long room_step6(__u32 i, struct room_walk *w)
 	return room_step(i, w, FAMILY_V6);
 }
 
-/* Makes a slot free for a client that finds none: false if nobody gives way. */
-static __always_inline int room_make(__u64 hash, __u32 now, const __u8 family)
+/* The place of who is to give way to a client that finds no slot. */
+__noinline __u64 room_find4(__u64 hash, __u32 now)
 {
-	struct room_walk w = {.hash = hash, .now = now, .slot = NO_SLOT};
-	struct sweep *s = sweep_get();
+	struct room_walk w = {.hash = hash, .now = now, .place = {.slot = NO_SLOT}};
 
-	bpf_loop(2 + OVERFLOW_RUN, family == FAMILY_V6 ? room_step6 : room_step4, &w, 0);
-	if (!s || w.slot == NO_SLOT || !slot_evict(w.slot, w.life, now, family))
-		return false;
-	if (life_over(w.life, now))
-		__sync_fetch_and_add(&s->expired, 1);
-	else
-		count(REASON_HALF_OPEN_EVICTED);
-	return true;
+	bpf_loop(2 + OVERFLOW_RUN, room_step4, &w, 0);
+	return w.place.word;
 }
 
-__noinline int room_make4(__u64 hash, __u32 now)
+__noinline __u64 room_find6(__u64 hash, __u32 now)
 {
-	return room_make(hash, now, FAMILY_V4);
+	struct room_walk w = {.hash = hash, .now = now, .place = {.slot = NO_SLOT}};
+
+	bpf_loop(2 + OVERFLOW_RUN, room_step6, &w, 0);
+	return w.place.word;
 }
 
-__noinline int room_make6(__u64 hash, __u32 now)
+static __always_inline bool room_make(__u64 hash, __u32 now, const __u8 family)
 {
-	return room_make(hash, now, FAMILY_V6);
+	if (family == FAMILY_V6)
+		return half_evict6(room_find6(hash, now));
+	return half_evict4(room_find4(hash, now));
 }
 
 #define ROOM_TRIES 3 /* other CPUs may take the slot that was made free */
@@ -274,9 +282,7 @@ static __always_inline int conn_birth(const struct birth *b, const struct pkt *p
 #pragma clang loop unroll(disable)
 	for (int tries = 0; tries <= ROOM_TRIES; tries++) {
 		rc = family == FAMILY_V6 ? conn_birth6(b, p) : conn_birth4(b, p);
-		if (rc != BIRTH_FULL ||
-		    !(family == FAMILY_V6 ? room_make6(b->hash, b->now)
-					  : room_make4(b->hash, b->now)))
+		if (rc != BIRTH_FULL || !room_make(b->hash, b->now, family))
 			break;
 	}
 	return rc;

@@ -256,7 +256,7 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 		  : conn_seek(&f, p, client_hash(&f), now, family);
 	if (!conn_open(slot, &f, p, now, ref, family))
 		return -REASON_TABLE_FULL;
-	half_born(slot, ref->life, family);
+	half_came(slot, ref->life, family);
 	if (ref->life.flags & CONN_ASSURED)
 		conn_assure(ref, family);
 	return 0;

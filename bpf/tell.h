@@ -75,8 +75,8 @@ static __always_inline bool slot_tell(struct bucket6 *b, int i, const struct lea
 struct tell_walk {
 	struct leash leash;
 	__u64 hash;
-	__u32 buckets; /* to be looked at */
-	enum telling what;
+	__u16 buckets; /* to be looked at */
+	__u8 what;     /* enum telling; packed, as all this is on the stack */
 	bool told;
 };
 
