@@ -4,8 +4,8 @@
  * a flood of spoofed sources can make; so they have a part of the table, and no
  * flood takes more. They lie in slots like all others, so finding them costs nothing;
  * what bounds them is a ring with a place for each bucket, a quarter of the slots.
- * Who becomes half-open takes the next place, and if all places are in use, whoever
- * had it, the oldest, is ended.
+ * Who becomes half-open takes the next place, and whoever had it, the oldest, goes if
+ * it still is.
  *
  * How many are half-open is one word of the family, flood.half_open. It changes with
  * the swap that makes, steps or ends a connection, by the CPU whose swap succeeded,
@@ -19,11 +19,12 @@
  * connection, as by CPUs that see its first packets at once, only names it twice.
  *
  * The ring turns with every birth, and whoever is still half-open when it has gone
- * round is not to be ended while there is room. As long as few are, an eighth of the
- * places, nobody looks whom a newcomer takes the place of, and those that lose it
- * are there until their timeout. When there are more, the newcomer passes by places
- * that are in use, up to a few. So there are never more half-open connections than
- * places and an eighth.
+ * round need not go while there is room. As long as few are, an eighth of the places,
+ * nobody looks whom a newcomer takes the place of, and those that lose it stay until
+ * their timeout. Up to half of the places, the newcomer passes by those in use, a few
+ * at most. From then on whoever had the place goes. So there are never more half-open
+ * connections than places and an eighth, and in a flood each has the time in which as
+ * many come as there are places.
  *
  * A slot is made free likewise where a newcomer finds none: half-open connections,
  * and templates made for them, give way in the client's buckets and overflow run. So
@@ -34,7 +35,8 @@
 #include "making.h"
 #include "tell.h"
 
-#define HALF_CALM 3   /* places >> so much in use: nobody is looked at */
+#define HALF_CALM 3   /* up to places >> so much, nobody is looked at */
+#define HALF_BUSY 1   /* beyond places >> so much, nobody is passed by */
 #define HALF_PASSES 8 /* places looked at by a newcomer */
 
 /* Whom a place of the ring names: the number of a slot, and its gen above. */
@@ -135,7 +137,7 @@ static __always_inline union half_place half_enter(union half_place self, const 
 			break;
 		}
 		old.word = READ_ONCE(*place);
-		if (open <= places && passes < HALF_PASSES && half_stands(old, family))
+		if (open <= places >> HALF_BUSY && passes < HALF_PASSES && half_stands(old, family))
 			continue;
 		old.word = __sync_lock_test_and_set(place, self.word);
 		return old;
