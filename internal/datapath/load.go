@@ -45,7 +45,7 @@ const (
 	slotsPerBucket  = len(controlBucket4{}.Slot)
 	minBuckets      = 1 << 12
 	maxBuckets      = 1 << 26
-	defaultBuckets  = 1 << 18 // some 900 thousand connections, 34 MiB
+	defaultBuckets  = 1 << 18 // some 900 thousand connections, 36 MiB
 	slack           = 8       // one slot in so many is to spare, as buckets fill unevenly
 	minOverflow     = 1 << 8
 	overflowPart    = 16  // one overflow bucket for so many buckets
