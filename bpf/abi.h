@@ -177,7 +177,7 @@ struct estimator {
 };
 
 /* Which addresses can matter at all; a byte per hash value. */
-enum filter_bits { FILTER_VIP = 1, FILTER_RIP = 2 };
+enum filter_bits { FILTER_VIP = 1, FILTER_RIP = 2, FILTER_ANSWER = 4 };
 
 struct filter {
 	__u8 any; /* there are firewall-mark services: every address can be a VIP */

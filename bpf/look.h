@@ -3,8 +3,11 @@
 #pragma once
 
 #include "birth.h"
+<<<<<<< HEAD
 #include "flood.h"
 #include "fwd/tunnel.h"
+=======
+>>>>>>> main
 #include "leave.h"
 #include "one_packet.h"
 #include "persist.h"
@@ -46,7 +49,7 @@ static __always_inline union life life_first(union life l, const struct pkt *p, 
 					     const struct settings *set)
 {
 	if (!p->quote)
-		return life_after(l, p, false, now, set);
+		return life_after(l, p, way_first(l), now, set);
 	l.state = p->proto == IPPROTO_UDP ? STATE_UDP : STATE_NONE;
 	l.expires = now + UNSTEPPED_SECONDS * conf_hz;
 	return l;
@@ -66,9 +69,8 @@ static __always_inline bool method_supported(__u8 method, const struct dst *d, _
 	case METHOD_ROUTE:
 		return d->family == family;
 	case METHOD_LOCAL:
-		return true;
 	case METHOD_TUNNEL:
-		return tunnel_supported(d);
+		return true;
 	}
 	return false;
 }
@@ -239,7 +241,7 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 		    !conn_leave_behind(p, ref, hash, set, family))
 			return 0;
 	}
-	if (interest & FILTER_RIP) {
+	if (interest & (FILTER_RIP | FILTER_ANSWER)) {
 		flow_reply(p, &f, family);
 		p->reply = conn_find(&f, p, client_hash(&f), now, ref, family);
 		if (p->reply)
