@@ -59,22 +59,12 @@ static __always_inline __u64 *half_place_get(__u32 turn, const __u8 family)
 	return bpf_map_lookup_elem(&half_ring, &place);
 }
 
-/* Whether what lies in a slot is half-open. Of a template the state means something
+/* Whether a half-open connection lies in a slot. Of a template the state means something
  * else. */
 static __always_inline bool slot_half_open(const struct conn *c, union life l)
 {
-	return !(c->proto & TEMPLATE) && life_half_open(l);
-}
-
-/* Whether what lies in a slot may give way to a newcomer, as its time is over or it
- * was never answered. A template that holds connections does not. */
-static __always_inline bool slot_yields(const struct conn *c, union life l, __u32 now)
-{
-	if ((l.flags & CONN_RETIRED) != CONN_LIVE)
-		return false;
-	if (life_over(l, now) || slot_half_open(c, l))
-		return !template_stays(c, l);
-	return c->proto & TEMPLATE && !(l.state & TEMPLATE_ASSURED) && !template_stays(c, l);
+	return (l.flags & CONN_RETIRED) == CONN_LIVE && !(c->proto & TEMPLATE) &&
+	       life_half_open(l);
 }
 
 /* Whether whom a place names is still there, and half-open. */
@@ -88,30 +78,29 @@ static __always_inline bool half_stands(union half_place place, const __u8 famil
 		return false;
 	c = &b->slot[place.slot % SLOTS_PER_BUCKET];
 	l = life_read(c);
-	return l.gen == place.gen && (l.flags & CONN_RETIRED) == CONN_LIVE && slot_half_open(c, l);
+	return l.gen == place.gen && slot_half_open(c, l);
 }
 
-/* Ends whom a place names to make room, if it is still there and yields. */
+/* Ends whom a place names, if it is still half-open. */
 static __always_inline int half_evict(union half_place place, const __u8 family)
 {
 	struct bucket6 *b = bucket_get(place.slot / SLOTS_PER_BUCKET, family);
-	__u32 i = place.slot % SLOTS_PER_BUCKET, now = now_jiffies();
+	__u32 i = place.slot % SLOTS_PER_BUCKET;
 	struct making *m = making_get();
-	struct sweep *s = sweep_get();
-	struct dst *d;
+	struct conn *c;
 	union life l;
+	struct dst *d;
 
-	if (!b || !m || !s)
+	if (!b || !m)
 		return false;
-	l = life_read(&b->slot[i]);
-	d = dst_get(b->slot[i].dst);
-	if (!d || l.gen != place.gen || !slot_yields(&b->slot[i], l, now) ||
-	    !slot_finish(b, i, d, l, now, TELL_DROPPED, &m->remains, family))
+	c = &b->slot[i];
+	l = life_read(c);
+	d = dst_get(c->dst);
+	if (!d || l.gen != place.gen || !slot_half_open(c, l) ||
+	    !conn_finish_as(c, family == FAMILY_V6 ? &b->ends[i] : NULL, d, l,
+			    overflow_group(conn_hash(c), family), TELL_DROPPED, &m->remains, family))
 		return false;
-	if (life_over(l, now))
-		__sync_fetch_and_add(&s->expired, 1);
-	else
-		count(REASON_HALF_OPEN_EVICTED);
+	count(REASON_HALF_OPEN_EVICTED);
 	return true;
 }
 
@@ -210,11 +199,21 @@ static __always_inline void half_stepped(const struct conn *c, union life old, u
 	half_came(slot_number(c, family), next, family);
 }
 
+/* Whether what lies in a slot may give way to a newcomer, as its time is over or it
+ * was never answered. A template that holds connections does not. */
+static __always_inline bool slot_yields(const struct conn *c, union life l, __u32 now)
+{
+	if ((l.flags & CONN_RETIRED) != CONN_LIVE || template_stays(c, l))
+		return false;
+	return life_over(l, now) || slot_half_open(c, l) ||
+	       (c->proto & TEMPLATE && !(l.state & TEMPLATE_ASSURED));
+}
+
 struct room_walk {
 	__u64 hash;
 	__u32 now;
-	__u32 expires;
-	union half_place place; /* of whom is to give way, or NO_SLOT */
+	__u32 slot; /* of whom is to give way, or NO_SLOT */
+	union life life;
 };
 
 /* Looks in a client's buckets, one after the other, for whose time is over soonest. */
@@ -230,10 +229,9 @@ static __always_inline long room_step(__u32 i, struct room_walk *w, const __u8 f
 		union life l = life_read(&b->slot[s]);
 
 		if (slot_yields(&b->slot[s], l, w->now) &&
-		    (w->place.slot == NO_SLOT || (__s32)(l.expires - w->expires) < 0)) {
-			w->place.slot = bucket * SLOTS_PER_BUCKET + s;
-			w->place.gen = l.gen;
-			w->expires = l.expires;
+		    (w->slot == NO_SLOT || (__s32)(l.expires - w->life.expires) < 0)) {
+			w->slot = bucket * SLOTS_PER_BUCKET + s;
+			w->life = l;
 		}
 	}
 	return 0;
@@ -249,43 +247,42 @@ static long room_step6(__u32 i, struct room_walk *w)
 	return room_step(i, w, FAMILY_V6);
 }
 
-/* The place of who is to give way to a client that finds no slot. */
-__noinline __u64 room_find4(__u64 hash, __u32 now)
+/* Makes a slot free for a client that finds none: false if nobody gives way. */
+static __always_inline int room_make(__u64 hash, __u32 now, const __u8 family)
 {
-	struct room_walk w = {.hash = hash, .now = now, .place = {.slot = NO_SLOT}};
+	struct room_walk w = {.hash = hash, .now = now, .slot = NO_SLOT};
+	struct making *m = making_get();
+	struct sweep *s = sweep_get();
+	struct bucket6 *b;
+	struct dst *d;
 
-	bpf_loop(2 + OVERFLOW_RUN, room_step4, &w, 0);
-	return w.place.word;
+	bpf_loop(2 + OVERFLOW_RUN, family == FAMILY_V6 ? room_step6 : room_step4, &w, 0);
+	b = bucket_get(w.slot / SLOTS_PER_BUCKET, family);
+	if (!b || !m || !s)
+		return false;
+	d = dst_get(b->slot[w.slot % SLOTS_PER_BUCKET].dst);
+	if (!d || !slot_finish(b, w.slot % SLOTS_PER_BUCKET, d, w.life, now, TELL_DROPPED,
+			       &m->remains, family))
+		return false;
+	if (life_over(w.life, now))
+		__sync_fetch_and_add(&s->expired, 1);
+	else
+		count(REASON_HALF_OPEN_EVICTED);
+	return true;
 }
 
-__noinline __u64 room_find6(__u64 hash, __u32 now)
+__noinline int room_make4(__u64 hash, __u32 now)
 {
-	struct room_walk w = {.hash = hash, .now = now, .place = {.slot = NO_SLOT}};
-
-	bpf_loop(2 + OVERFLOW_RUN, room_step6, &w, 0);
-	return w.place.word;
+	return room_make(hash, now, FAMILY_V4);
 }
 
-static __always_inline bool room_make(__u64 hash, __u32 now, const __u8 family)
+__noinline int room_make6(__u64 hash, __u32 now)
 {
-	if (family == FAMILY_V6)
-		return half_evict6(room_find6(hash, now));
-	return half_evict4(room_find4(hash, now));
+	return room_make(hash, now, FAMILY_V6);
 }
 
-#define ROOM_TRIES 3 /* other CPUs may take the slot that was made free */
-
-/* Makes a connection or template, with room made for it if there is none. */
-static __always_inline int conn_birth(const struct birth *b, const struct pkt *p,
-				      const __u8 family)
+/* Whether to try once more to make what found no slot. */
+static __always_inline bool room_made(const struct birth *b, const __u8 family)
 {
-	int rc = BIRTH_FULL;
-
-#pragma clang loop unroll(disable)
-	for (int tries = 0; tries <= ROOM_TRIES; tries++) {
-		rc = family == FAMILY_V6 ? conn_birth6(b, p) : conn_birth4(b, p);
-		if (rc != BIRTH_FULL || !room_make(b->hash, b->now, family))
-			break;
-	}
-	return rc;
+	return family == FAMILY_V6 ? room_make6(b->hash, b->now) : room_make4(b->hash, b->now);
 }

@@ -3,11 +3,7 @@
 #pragma once
 
 #include "birth.h"
-<<<<<<< HEAD
 #include "flood.h"
-#include "fwd/tunnel.h"
-=======
->>>>>>> main
 #include "leave.h"
 #include "one_packet.h"
 #include "persist.h"
@@ -113,6 +109,8 @@ static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 	if (c->one_packet)
 		rc = one_packet_make(b, p, d, family);
 	else
+		rc = conn_birth(b, p, family);
+	if (rc == BIRTH_FULL && room_made(b, family))
 		rc = conn_birth(b, p, family);
 	switch (rc) {
 	case BIRTH_FULL:

@@ -216,5 +216,8 @@ static __always_inline int service_choose(CTX *ctx, const struct pkt *p, struct 
 	m->choice.method = m->entry.method;
 	if (!m->choice.persistent)
 		return 0;
-	return family == FAMILY_V6 ? template_make6(s, now) : template_make4(s, now);
+	rc = family == FAMILY_V6 ? template_make6(s, now) : template_make4(s, now);
+	if (rc == -REASON_TABLE_FULL && room_made(&m->template, family))
+		rc = family == FAMILY_V6 ? template_make6(s, now) : template_make4(s, now);
+	return rc;
 }

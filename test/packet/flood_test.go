@@ -212,5 +212,5 @@ func TestAFloodOfAPersistentServiceFillsTheTableWithNoTemplates(t *testing.T) {
 			t.Fatalf("established connection %d was lost: %v", n, err)
 		}
 	}
-	emptied(t, c.bed)
+	emptied(t, c.bed, 25*time.Hour)
 }
