@@ -18,7 +18,7 @@ import (
 // all. The table is the smallest, so that it is flooded and fills.
 const (
 	drifting  = 40_000
-	driftEdit = 24 // rounds of edits there are at least meanwhile
+	driftEdit = 1_600 // so many, and there is a round of edits
 )
 
 // A life is how a connection goes: packets of the client (>) and of the server it was
@@ -81,6 +81,7 @@ func TestCountsNeverDrift(t *testing.T) {
 					return lines
 				})
 			}
+			command(t, c.bed, "--set 60 20 30")
 			start, done := time.Now(), make(chan error)
 			guns := target4.spoofs(t).frame
 			var rounds atomic.Int64
@@ -116,7 +117,7 @@ func (r *runner) drift(thread, quota int, guns spoofs, rounds *atomic.Int64) err
 	const burst = 64
 	random := rand.New(rand.NewPCG(uint64(thread), 5))
 	for made := 0; made < quota; made++ {
-		for rounds.Load() < int64(made*driftEdit/quota) {
+		for rounds.Load() < int64(made*threads/driftEdit) {
 			time.Sleep(time.Millisecond)
 		}
 		n := made*threads + thread
@@ -195,7 +196,7 @@ func driftEdits(t *testing.T, b *bed.Bed, done <-chan error, rounds *atomic.Int6
 			gone, weighed := strings.Fields(destination(server, port, method, 3)), destination(server, port, method, 2)
 			return fmt.Sprintf("%s\n-d %s %s %s\n-e %s %s -w %d", edit, service, gone[0], gone[1], service, weighed, round/6%3)
 		})
-		if err := b.Advance(time.Duration(round%4) * 4 * time.Second); err != nil {
+		if err := b.Advance(time.Duration(round%4) * 7 * time.Second); err != nil {
 			t.Fatal(err)
 		}
 		rounds.Store(int64(round))
