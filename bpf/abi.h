@@ -264,6 +264,7 @@ enum reason {
 	REASON_NO_CALL_ID,	    /* of SIP, for the persistence engine */
 	REASON_UNCUT,		    /* several in one, for a tunnel with a checksum, and not cut */
 	REASON_HALF_OPEN_EVICTED,   /* a half-open connection gave way to a newer one */
+	REASON_RESET,		    /* a segment of a connection that is reset: became one, or two */
 	REASON_COUNT,
 };
 

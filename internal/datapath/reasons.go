@@ -47,6 +47,7 @@ var Reasons = []Reason{
 	{"no_call_id", "new connections dropped: no Call-ID for the persistence engine sip"},
 	{"uncut", "packets dropped: several in one, for a tunnel with a checksum, and not cut before; see docs/tunnels.md"},
 	{HalfOpenEvicted, "half-open connections, and templates made for them, that gave way to newer ones; see docs/floods.md"},
+	{"reset", "segments of connections that are reset: they became a reset, or two; see docs/connections.md"},
 }
 
 // ReasonNames returns the names of enum reason in order, in lower case and

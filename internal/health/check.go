@@ -17,6 +17,9 @@ type Checker interface {
 type Result struct {
 	// Up says that the target is well.
 	Up bool
+	// Void says that this host, not the target, was at fault: too few sockets, an
+	// interface that is gone. Nothing follows for the target.
+	Void bool
 	// Detail is the cause in a few words: "connection refused".
 	Detail string
 	// Latency is how long the check took.
