@@ -10,7 +10,8 @@
  * How many are half-open is one word of the family, flood.half_open. It changes with
  * the swap that makes, steps or ends a connection, by the CPU whose swap succeeded,
  * as the counts of destinations do (conn.h). So it is exact, and zero when the table
- * is empty; between a swap and its count it may be off by one for each CPU.
+ * is empty; between a swap and its count it may be off by one for each CPU. User space
+ * ends a half-open connection by its time alone, and leaves the count to the sweep.
  *
  * A place holds the number and the gen of a slot. It is a hint, never cleared: whom
  * it names may have ended, or been answered. So who is to be ended is looked at in
