@@ -98,8 +98,8 @@ static __always_inline int half_evict(union half_place place, const __u8 family)
 	l = life_read(c);
 	d = dst_get(c->dst);
 	if (!d || l.gen != place.gen || !slot_half_open(c, l) ||
-	    !conn_finish_as(c, family == FAMILY_V6 ? &b->ends[i] : NULL, d, l,
-			    overflow_group(conn_hash(c), family), TELL_DROPPED, &m->remains, family))
+	    !conn_finish(c, family == FAMILY_V6 ? &b->ends[i] : NULL, d, l,
+			 overflow_group(conn_hash(c), family), TELL_DROPPED, &m->remains, family))
 		return false;
 	count(REASON_HALF_OPEN_EVICTED);
 	return true;

@@ -164,27 +164,30 @@ struct remains {
 	union addr caddr; /* IPv6 */
 };
 
-/* Ends a connection whose life was l, and tells its template how. False if another CPU
- * was first. */
-static __always_inline bool conn_finish_as(struct conn *c, struct conn_ends *ends, struct dst *d,
-					   union life l, __u32 group, enum telling what,
-					   struct remains *r, const __u8 family)
+/* Ends a connection whose life was l, and tells its template how. It still counts.
+ * False if another CPU was first. */
+static __always_inline bool conn_part(struct conn *c, struct conn_ends *ends, union life l,
+				      enum telling what, struct remains *r, const __u8 family)
 {
 	r->conn = *c;
 	if (family == FAMILY_V6)
 		r->caddr = ends->caddr;
-	if (!conn_end(c, d, l, group, family))
+	if (!conn_end(c, l))
 		return false;
 	if (r->conn.control)
 		conn_tell(&r->conn, &r->caddr, what, family);
 	return true;
 }
 
+/* The same, and takes it out of the counts. */
 static __always_inline bool conn_finish(struct conn *c, struct conn_ends *ends, struct dst *d,
-					union life l, __u32 group, struct remains *r,
-					const __u8 family)
+					union life l, __u32 group, enum telling what,
+					struct remains *r, const __u8 family)
 {
-	return conn_finish_as(c, ends, d, l, group, TELL_END, r, family);
+	if (!conn_part(c, ends, l, what, r, family))
+		return false;
+	conn_uncount(d, r->conn.dst, 0, l, group, family);
+	return true;
 }
 
 /* Ends what lies in a slot and has the life l: a connection, or a template unless it
@@ -200,6 +203,6 @@ static __always_inline bool slot_finish(struct bucket6 *b, __u32 place, struct d
 
 	if (c->proto & TEMPLATE)
 		return template_expire(c, d, l, now, hash, group, family);
-	return conn_finish_as(c, family == FAMILY_V6 ? &b->ends[place] : NULL, d, l, group, what,
-			      r, family);
+	return conn_finish(c, family == FAMILY_V6 ? &b->ends[place] : NULL, d, l, group, what, r,
+			   family);
 }
