@@ -180,8 +180,9 @@ struct estimator {
 enum filter_bits { FILTER_VIP = 1, FILTER_RIP = 2, FILTER_ANSWER = 4 };
 
 struct filter {
-	__u8 any; /* there are firewall-mark services: every address can be a VIP */
-	__u8 pad[7];
+	/* there are firewall-mark services, of IPv4, of IPv6: every address can be a VIP */
+	__u8 any[2];
+	__u8 pad[6];
 	__u8 bits[FILTER_SIZE];
 };
 

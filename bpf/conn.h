@@ -186,15 +186,11 @@ static __always_inline void conn_uncount(struct dst *d, __u32 dst, __u8 proto, u
 	}
 }
 
-/* Ends a connection whose life was l. False if another CPU was first. */
-static __always_inline bool conn_end(struct conn *c, struct dst *d, union life l,
-				     __u32 group)
+/* Ends a connection whose life was l; it still counts. False if another CPU was
+ * first. */
+static __always_inline bool conn_end(struct conn *c, union life l)
 {
 	union life dead = {.gen = l.gen};
-	__u32 dst = c->dst;
 
-	if (CAS(conn_life(c), l.word, dead.word) != l.word)
-		return false;
-	conn_uncount(d, dst, 0, l, group);
-	return true;
+	return CAS(conn_life(c), l.word, dead.word) == l.word;
 }

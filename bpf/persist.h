@@ -209,8 +209,8 @@ static __always_inline int service_choose(CTX *ctx, const struct pkt *p, struct 
 	if (rc != SCHEDULE)
 		return rc;
 	rc = service_pick(s, p, &m->entry);
-	if (rc)
-		return rc;
+	if (rc) /* what may be data of FTP is not refused for want of a server */
+		return s->key.port == bpf_htons(FTP_PORT) && p->dport != s->key.port ? LEAVE : rc;
 	m->choice.dst = m->entry.dst;
 	m->choice.method = m->entry.method;
 	if (!m->choice.persistent)

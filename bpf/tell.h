@@ -164,18 +164,28 @@ struct remains {
 	union addr caddr; /* IPv6 */
 };
 
-/* Ends a connection whose life was l, and tells its template. False if another CPU
- * was first. */
-static __always_inline bool conn_finish(struct conn *c, struct conn_ends *ends, struct dst *d,
-					union life l, __u32 group, struct remains *r,
-					const __u8 family)
+/* Ends a connection whose life was l, and tells its template. It still counts. False if
+ * another CPU was first. */
+static __always_inline bool conn_part(struct conn *c, struct conn_ends *ends, union life l,
+				      struct remains *r, const __u8 family)
 {
 	r->conn = *c;
 	if (family == FAMILY_V6)
 		r->caddr = ends->caddr;
-	if (!conn_end(c, d, l, group))
+	if (!conn_end(c, l))
 		return false;
 	if (r->conn.control)
 		conn_tell(&r->conn, &r->caddr, TELL_END, family);
+	return true;
+}
+
+/* The same, and takes it out of the counts. */
+static __always_inline bool conn_finish(struct conn *c, struct conn_ends *ends, struct dst *d,
+					union life l, __u32 group, struct remains *r,
+					const __u8 family)
+{
+	if (!conn_part(c, ends, l, r, family))
+		return false;
+	conn_uncount(d, r->conn.dst, 0, l, group);
 	return true;
 }

@@ -212,8 +212,8 @@ const (
 
 type controlFilter struct {
 	_    structs.HostLayout
-	Any  uint8
-	Pad  [7]uint8
+	Any  [2]uint8
+	Pad  [6]uint8
 	Bits [8192]uint8
 }
 

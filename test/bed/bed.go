@@ -32,6 +32,7 @@ type Bed struct {
 
 	mode    ipvs.AttachMode
 	table   *ipvs.Table
+	clock   datapath.Editor
 	changed bool // something but the table is not as it was built
 }
 
@@ -128,7 +129,7 @@ func (p *Beds) take(mode ipvs.AttachMode) *Bed {
 
 // wipe makes the table what it was at first.
 func (b *Bed) wipe() (err error) {
-	if err := b.table.Close(); err != nil {
+	if err := errors.Join(b.table.Close(), b.clock.Close()); err != nil {
 		return err
 	}
 	var e datapath.Editor
@@ -164,7 +165,7 @@ func (b *Bed) close() (err error) {
 	if b.table != nil {
 		_, err = b.table.Unload()
 	}
-	return errors.Join(err, b.Close())
+	return errors.Join(err, b.clock.Close(), b.Close())
 }
 
 // Table is the director's table, for the goroutine that made the bed.
@@ -172,9 +173,7 @@ func (b *Bed) Table() *ipvs.Table { return b.table }
 
 // Advance puts the clock of the director's table forward, and ends what expires by it.
 func (b *Bed) Advance(by time.Duration) error {
-	var e datapath.Editor
-	defer e.Close()
-	return e.View(func(t *datapath.Table) error { return t.Advance(by) })
+	return b.clock.View(func(t *datapath.Table) error { return t.Advance(by) })
 }
 
 // Pins is the directory in which the director's table is pinned: that of the
