@@ -1,37 +1,11 @@
 package convert
 
 import (
-	"errors"
-	"path"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
-
-// files are files on paper.
-type files map[string]string
-
-func (f files) ReadFile(name string) ([]byte, error) {
-	text, ok := f[name]
-	if !ok {
-		return nil, errors.New("there is no " + name)
-	}
-	return []byte(text), nil
-}
-
-func (f files) Glob(pattern string) (names []string, err error) {
-	for name := range f {
-		ok, err := path.Match(pattern, name)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names, nil
-}
 
 func TestLinesAreReplacedAsTheManualHasThem(t *testing.T) {
 	for _, test := range []struct {
@@ -62,7 +36,12 @@ func TestLinesAreReplacedAsTheManualHasThem(t *testing.T) {
 		{"includes", "include part\nincludea {sub/*,other}\nx\n", []string{"in dir/part", "in sub", "deeper", "in other", "x"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f := files{"dir/part": "in ${_PWD}/part", "dir/sub/a": "in sub\ninclude b/c\n", "dir/sub/b/c": "deeper", "dir/other": "in other"}
+			f := fstest.MapFS{
+				"dir/part":  {Data: []byte("in ${_PWD}/part")},
+				"dir/sub/a": {Data: []byte("in sub\ninclude ../deep\n")},
+				"dir/deep":  {Data: []byte("deeper")},
+				"dir/other": {Data: []byte("in other")},
+			}
 			lines, notes := readKeepalived("dir/conf", test.text, Options{Files: f, ConfigID: "main"})
 			if len(notes) > 0 {
 				t.Errorf("notes %v", notes)
@@ -83,7 +62,7 @@ func TestWhatGrowsWithoutBoundsIsCutAndTold(t *testing.T) {
 		"$A=$A x\n$A\n", "$A= \\\n $A \\\n $A\n$A\n", "include conf\n", "~SEQ(A,1,9999999) x\n",
 		"~SEQ(A,1,1000) ~SEQ(B,1,1000) ~SEQ(C,1,1000) x\n", "include nowhere\n", "~LST(A) x\n", "~SEQ(A,b) x\n", "~LST({A,B},{1}) x\n",
 	} {
-		lines, notes := readKeepalived("conf", text, Options{Files: files{"conf": text}, ConfigID: "main"})
+		lines, notes := readKeepalived("conf", text, Options{Files: fstest.MapFS{"conf": {Data: []byte(text)}}, ConfigID: "main"})
 		if len(notes) == 0 || len(lines) > maxLines {
 			t.Errorf("%q: %d lines, notes %v", text, len(lines), notes)
 		}

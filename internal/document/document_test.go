@@ -92,7 +92,7 @@ func TestAliasesAndMergesAreFollowed(t *testing.T) {
 
 func TestMistakesHaveAPlaceAndARemedy(t *testing.T) {
 	for text, want := range map[string]string{
-		"nmae: x\n":                       "f:1:1: nmae: there is no such key (did you mean name?)",
+		"smal: 1\n":                       "f:1:1: smal: there is no such key (did you mean small?)",
 		"colour: blue\n":                  `f:1:9: colour: "blue" is none of its values: choose one of red, green`,
 		"addr: here\n":                    `f:1:7: addr: "here" is not of the right form: write it as 203.0.113.10:80 or [2001:db8::10]:80`,
 		"even: odd\n":                     "f:1:7: even: it is odd: write it as 2, 4, 6",
