@@ -69,7 +69,7 @@ static __always_inline int conn_leave_behind(const struct pkt *p, __u32 now, con
 	if (!conn_open(conn_seek(&f, p, hash, now, family), &f, p, now, &ref, family))
 		return 0;
 	reason = conn_outlived(p, &ref, set);
-	if (!reason || !conn_part(ref.conn, ref.ends, ref.life, &m->remains, family))
+	if (!reason || !conn_part(ref.conn, ref.ends, ref.life, TELL_END, &m->remains, family))
 		return 0;
 	m->left = ref.life;
 	m->left_dst = m->remains.conn.dst;
@@ -102,7 +102,7 @@ static __always_inline void outlived_end(struct making *m, const struct pkt *p, 
 }
 
 /* Takes it out of the counts. */
-static __always_inline void outlived_uncount(const struct making *m)
+static __always_inline void outlived_uncount(const struct making *m, const __u8 family)
 {
 	struct dst *d;
 
@@ -110,5 +110,5 @@ static __always_inline void outlived_uncount(const struct making *m)
 		return;
 	d = dst_get(m->left_dst);
 	if (d)
-		conn_uncount(d, m->left_dst, 0, m->left, m->left_group);
+		conn_uncount(d, m->left_dst, 0, m->left, m->left_group, family);
 }
