@@ -3,6 +3,7 @@
 #pragma once
 
 #include "birth.h"
+#include "flood.h"
 #include "leave.h"
 #include "one_packet.h"
 #include "outlived.h"
@@ -99,7 +100,9 @@ static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 	if (c->one_packet)
 		rc = one_packet_make(b, p, d, family);
 	else
-		rc = family == FAMILY_V6 ? conn_birth6(b, p) : conn_birth4(b, p);
+		rc = conn_birth(b, p, family);
+	if (rc == BIRTH_FULL && room_made(b, family))
+		rc = conn_birth(b, p, family);
 	switch (rc) {
 	case BIRTH_FULL:
 		return -REASON_TABLE_FULL;
@@ -108,6 +111,7 @@ static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 		return 0;
 	case BIRTH_NEW:
 		dst_count(d, b->life.flags, 1);
+		half_count(b->life, 1, family);
 		dst_came(b->dst, d);
 		count(REASON_NEW_CONNECTION);
 	}
@@ -135,7 +139,7 @@ static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, c
 		outlived_end(m, p, now, family);
 	rc = service_choose(ctx, p, s, m, now, family);
 	if (rc) {
-		outlived_uncount(m);
+		outlived_uncount(m, family);
 		choice_forget(m, p, family);
 		return rc;
 	}
@@ -149,7 +153,7 @@ static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, c
 	b->nexthop = p->home ? NEXTHOP_HOME : 0;
 	b->nexthop_stamp = 0;
 	rc = conn_bear(m, p, set, family);
-	outlived_uncount(m);
+	outlived_uncount(m, family);
 	if (rc < 0) {
 		birth_failed(m, p, family);
 		leash_forget(&m->remains.conn, family);
@@ -204,7 +208,7 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 	rc = family == FAMILY_V6 ? conn_make6(ctx, p, now) : conn_make4(ctx, p, now);
 	if (rc && !CTX_IS_XDP) { /* whose packet tc sees again */
 		outlived_end(m, p, now, family);
-		outlived_uncount(m);
+		outlived_uncount(m, family);
 	}
 	if (rc && rc != ONE_PACKET)
 		return rc;
@@ -214,6 +218,7 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 		  : conn_seek(&f, p, client_hash(&f), now, family);
 	if (!conn_open(slot, &f, p, now, ref, family))
 		return -REASON_TABLE_FULL;
+	half_came(slot, ref->life, family);
 	if (ref->life.flags & CONN_ASSURED)
 		conn_assure(ref, family);
 	return 0;

@@ -28,7 +28,7 @@ static __always_inline bool conn_is_over(const struct conn_ref *ref, __u8 proto,
 
 	if (proto == IPPROTO_SCTP)
 		return state == STATE_SCTP_CLOSED;
-	return state == STATE_TIME_WAIT || state == STATE_CLOSE || life_resets(ref->life) ||
+	return state == STATE_TIME_WAIT || state == STATE_CLOSE ||
 	       (reuse_mode & 2 && state == STATE_FIN_WAIT &&
 		life_method(ref->life) != METHOD_MASQ && ref->conn->nexthop != NEXTHOP_ANSWERS);
 }
@@ -44,10 +44,12 @@ static __always_inline enum reason conn_outlived(const struct pkt *p, const stru
 	__u32 mode = set->sysctl[SYSCTL_CONN_REUSE_MODE];
 	bool gone = !(ref->dst->flags & DST_AVAILABLE);
 	bool idle = ref->dst->flags & DST_QUIESCENT;
-	bool opens = pkt_opens(p);
+	bool opens = pkt_opens(p), over = life_resets(ref->life);
 
 	/* one with a template goes on, as in the kernel */
-	if (opens && mode && !ref->conn->control && conn_is_over(ref, p->proto, mode))
+	if (!ref->conn->control)
+		over |= conn_is_over(ref, p->proto, mode);
+	if (opens && mode && over)
 		return REASON_REOPENED;
 	if (!gone && !idle)
 		return 0;
@@ -75,7 +77,7 @@ static __always_inline int conn_leave_behind(const struct pkt *p, __u32 now, con
 	if (!conn_open(conn_seek(&f, p, hash, now, family), &f, p, now, &ref, family))
 		return 0;
 	reason = conn_outlived(p, &ref, set);
-	if (!reason || !conn_part(ref.conn, ref.ends, ref.life, &m->remains, family))
+	if (!reason || !conn_part(ref.conn, ref.ends, ref.life, TELL_END, &m->remains, family))
 		return 0;
 	m->left = ref.life;
 	m->left_dst = m->remains.conn.dst;
@@ -108,7 +110,7 @@ static __always_inline void outlived_end(struct making *m, const struct pkt *p, 
 }
 
 /* Takes it out of the counts. */
-static __always_inline void outlived_uncount(struct making *m)
+static __always_inline void outlived_uncount(struct making *m, const __u8 family)
 {
 	struct dst *d;
 
@@ -116,6 +118,6 @@ static __always_inline void outlived_uncount(struct making *m)
 		return;
 	d = dst_get(m->left_dst);
 	if (d)
-		conn_uncount(d, m->left_dst, 0, m->left, m->left_group);
+		conn_uncount(d, m->left_dst, 0, m->left, m->left_group, family);
 	m->left.word = 0;
 }

@@ -227,6 +227,13 @@ const (
 	controlFilterBitsFILTER_ANSWER controlFilterBits = 4
 )
 
+type controlFlood struct {
+	_        structs.HostLayout
+	HalfOpen int32
+	Turn     uint32
+	Spare    [7]uint64
+}
+
 type controlIfname struct {
 	_    structs.HostLayout
 	Name [16]int8
@@ -348,8 +355,9 @@ const (
 	controlReasonREASON_ONE_PACKET            controlReason = 21
 	controlReasonREASON_NO_CALL_ID            controlReason = 22
 	controlReasonREASON_UNCUT                 controlReason = 23
-	controlReasonREASON_RESET                 controlReason = 24
-	controlReasonREASON_COUNT                 controlReason = 25
+	controlReasonREASON_HALF_OPEN_EVICTED     controlReason = 24
+	controlReasonREASON_RESET                 controlReason = 25
+	controlReasonREASON_COUNT                 controlReason = 26
 )
 
 type controlResetTime uint32
@@ -576,6 +584,8 @@ const (
 	controlMapDsts          = "dsts"
 	controlMapEstimators    = "estimators"
 	controlMapFilterMap     = "filter_map"
+	controlMapFloods        = "floods"
+	controlMapHalfRing      = "half_ring"
 	controlMapLeashNotes    = "leash_notes"
 	controlMapLinkAddrs     = "link_addrs"
 	controlMapLocalities    = "localities"
@@ -675,6 +685,8 @@ type controlMapSpecs struct {
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
+	Floods        *ebpf.MapSpec `ebpf:"floods"`
+	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
 	LeashNotes    *ebpf.MapSpec `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
@@ -744,6 +756,8 @@ type controlMaps struct {
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
+	Floods        *ebpf.Map `ebpf:"floods"`
+	HalfRing      *ebpf.Map `ebpf:"half_ring"`
 	LeashNotes    *ebpf.Map `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
 	Localities    *ebpf.Map `ebpf:"localities"`
@@ -779,6 +793,8 @@ func (m *controlMaps) Close() error {
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
+		m.Floods,
+		m.HalfRing,
 		m.LeashNotes,
 		m.LinkAddrs,
 		m.Localities,

@@ -31,6 +31,7 @@ type Bed struct {
 	Topology
 
 	mode    ipvs.AttachMode
+	conns   int // the table is made for
 	table   *ipvs.Table
 	clock   datapath.Editor
 	changed bool // something but the table is not as it was built
@@ -41,10 +42,16 @@ type Bed struct {
 // with the test.
 func New(t *testing.T, mode ipvs.AttachMode) *Bed {
 	t.Helper()
+	return NewSized(t, mode, Conns)
+}
+
+// NewSized is New with a table for so many connections.
+func NewSized(t *testing.T, mode ipvs.AttachMode, conns int) *Bed {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("this test makes network namespaces and loads eBPF programs, and needs root: run it with sudo")
 	}
-	b := &Bed{}
+	b := &Bed{conns: conns}
 	t.Cleanup(func() {
 		if err := b.close(); err != nil {
 			t.Errorf("test bed: %v", err)
@@ -62,7 +69,7 @@ func (b *Bed) build(mode ipvs.AttachMode) (err error) {
 	if err := b.Build(); err != nil {
 		return err
 	}
-	if b.table, err = ipvs.OpenSized(context.Background(), Conns); err != nil {
+	if b.table, err = ipvs.OpenSized(context.Background(), b.conns); err != nil {
 		return err
 	}
 	return b.table.Attach(mode)
@@ -93,7 +100,7 @@ func (p *Beds) Lend(t *testing.T, mode ipvs.AttachMode) *Bed {
 	t.Helper()
 	b := p.take(mode)
 	if b == nil {
-		b = &Bed{}
+		b = &Bed{conns: Conns}
 		if err := b.build(mode); err != nil {
 			t.Fatalf("test bed: %v", errors.Join(err, b.close()))
 		}
@@ -137,7 +144,7 @@ func (b *Bed) wipe() (err error) {
 		return err
 	}
 	b.drain()
-	b.table, err = ipvs.OpenSized(context.Background(), Conns)
+	b.table, err = ipvs.OpenSized(context.Background(), b.conns)
 	return err
 }
 

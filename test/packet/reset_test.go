@@ -112,17 +112,26 @@ func (r *reset) open(t *testing.T) {
 // end has every connection end, which has to be so many.
 func (r *reset) end(t *testing.T, how datapath.Ending, want int) {
 	t.Helper()
+	if n := endings(t, how, func(datapath.ConnRecord) bool { return true }); n != want {
+		t.Fatalf("%d connections ended, want %d", n, want)
+	}
+}
+
+// endings ends the connections that want says, asks nobody, and returns how many they
+// were.
+func endings(t *testing.T, how datapath.Ending, want func(datapath.ConnRecord) bool) (n int) {
+	t.Helper()
 	var e datapath.Editor
 	defer e.Close()
-	var n int
 	err := e.EditExisting(context.Background(), func(table *datapath.Table) error {
-		conns, _, resets, err := table.EndConns(func(datapath.ConnRecord) bool { return true }, how)
+		conns, _, resets, err := table.EndConns(want, how)
 		n = conns + len(resets)
 		return err
 	})
-	if err != nil || n != want {
-		t.Fatalf("%d connections ended, want %d (%v)", n, want, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return n
 }
 
 func (r *reset) fromClient(flags byte, seq, ack uint32, payload int) segment {
@@ -324,31 +333,39 @@ func TestWhatIsNoSegmentToAnswerIsDropped(t *testing.T) {
 func TestAClientThatOpensItsPortAnewIsGivenAServer(t *testing.T) {
 	beds := bed.NewBeds(t)
 	for _, d := range doors {
-		t.Run(string(d.mode), func(t *testing.T) {
-			t.Parallel()
-			r := resetting(t, beds, d, 0, "-m", datapath.ResetClient)
-			syn := r.fromClient(flagSYN, 5, 0, 0).frame(t, 0)
-			if err := r.bed.Table().SetSysctl("conn_reuse_mode", "0"); err != nil {
-				t.Fatal(err)
-			}
-			if err := r.bed.Client.Send(syn); err != nil {
-				t.Fatal(err)
-			}
-			if got, want := next(t, r, r.bed.Client, 0), (segment{src: r.vip, dst: r.client, flags: flagRST | flagACK, ack: 6}); got != want {
-				t.Errorf("with conn_reuse_mode 0: %+v\nwant %+v", got, want)
-			}
-			if err := r.bed.Table().SetSysctl("conn_reuse_mode", "1"); err != nil {
-				t.Fatal(err)
-			}
-			if err := r.bed.Client.Send(syn); err != nil {
-				t.Fatal(err)
-			}
-			if got := next(t, r, r.bed.Server, 0); got.flags != flagSYN || got.dst != r.server {
-				t.Errorf("the server got %+v, want the SYN", got)
-			}
-			silent(t, r)
-			settle(t, r.bed.Table(), 1)
-		})
+		for _, persistent := range []string{"", " -p 300"} {
+			t.Run(string(d.mode)+persistent, func(t *testing.T) {
+				t.Parallel()
+				r := resetting(t, beds, d, 0, "-m", datapath.EndSilently)
+				command(t, r.bed, "-E -t 198.51.100.129:80 -s rr"+persistent)
+				r.client = netip.AddrPortFrom(r.client.Addr(), 4001)
+				r.open(t)
+				r.end(t, datapath.ResetClient, 2)
+				syn := r.fromClient(flagSYN, 5, 0, 0).frame(t, 0)
+				if err := r.bed.Table().SetSysctl("conn_reuse_mode", "0"); err != nil {
+					t.Fatal(err)
+				}
+				if err := r.bed.Client.Send(syn); err != nil {
+					t.Fatal(err)
+				}
+				if got, want := next(t, r, r.bed.Client, 0), (segment{src: r.vip, dst: r.client, flags: flagRST | flagACK, ack: 6}); got != want {
+					t.Errorf("with conn_reuse_mode 0: %+v\nwant %+v", got, want)
+				}
+				if err := r.bed.Table().SetSysctl("conn_reuse_mode", "1"); err != nil {
+					t.Fatal(err)
+				}
+				if err := r.bed.Client.Send(syn); err != nil {
+					t.Fatal(err)
+				}
+				if got := next(t, r, r.bed.Server, 0); got.flags != flagSYN || got.dst != r.server {
+					t.Errorf("the server got %+v, want the SYN", got)
+				}
+				silent(t, r)
+				if persistent == "" { // a template is counted apart
+					settle(t, r.bed.Table(), 2)
+				}
+			})
+		}
 	}
 }
 
