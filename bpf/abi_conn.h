@@ -155,14 +155,6 @@ struct call_key {
 	__u32 pad2;
 };
 
-/* By that key too: which template a connection holds, where its own address does not
- * say so. */
-struct leash_note {
-	union addr net;
-	__u16 port; /* a digest of the Call-ID, 0 none */
-	__u16 pad[3];
-};
-
 #define CALL_ID_MAX 255 /* as in IPVS */
 
 struct call_id {

@@ -156,7 +156,7 @@ static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, c
 	outlived_uncount(m, family);
 	if (rc < 0) {
 		birth_failed(m, p, family);
-		leash_forget(&m->remains.conn, family);
+		leash_forget(&m->remains, family);
 	}
 	return rc;
 }

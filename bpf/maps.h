@@ -49,16 +49,6 @@ struct {
 	__type(value, struct call_id);
 } call_ids SEC(".maps");
 
-/* Of connections of a mask that is no prefix, and of those made for a Call-ID. Where
- * there is no room, they hold no template. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct call_key);
-	__type(value, struct leash_note);
-} leash_notes SEC(".maps");
-
 /* Serialises the birth of connections of one client (see conn.h). */
 struct birth_lock {
 	struct bpf_spin_lock lock;

@@ -35,34 +35,33 @@ static __always_inline __u8 control_of(const struct making *m, const struct vers
 	return v->prefix_len + 1;
 }
 
-static __always_inline struct call_key child_key(const struct pkt *p, const __u8 family)
+/* The key of the note lies where the connection to be will have its own. */
+static __always_inline struct flow *child_key(struct making *m, const struct pkt *p,
+					      const __u8 family)
 {
-	return leash_key(flow_key(addr_digest(&p->saddr, family), p->sport, p->dport),
-			 addr_digest(&p->daddr, family), p->proto, family);
+	flow_forward(p, &m->conn.flow, family);
+	m->conn.flow.rport = family;
+	return &m->conn.flow;
 }
 
 /* Notes the template of a connection to be. */
-static __always_inline bool leash_note(const struct making *m, const struct pkt *p,
-				       const __u8 family)
+static __always_inline bool leash_note(struct making *m, const struct pkt *p, const __u8 family)
 {
-	struct call_key key = child_key(p, family);
 	struct leash_note note = {.port = m->pkt.sport};
 
 	if (family == FAMILY_V6)
 		note.net = m->pkt.saddr;
 	else
 		note.net.w[0] = m->pkt.saddr.w[0];
-	return !bpf_map_update_elem(&leash_notes, &key, &note, BPF_ANY);
+	return !bpf_map_update_elem(&leash_notes, child_key(m, p, family), &note, BPF_ANY);
 }
 
 /* Forgets it, as nothing has come of it. */
-static __always_inline void choice_forget(const struct making *m, const struct pkt *p,
+static __always_inline void choice_forget(struct making *m, const struct pkt *p,
 					  const __u8 family)
 {
-	struct call_key key = child_key(p, family);
-
 	if (m->choice.control == CONTROL_NOTED)
-		bpf_map_delete_elem(&leash_notes, &key);
+		bpf_map_delete_elem(&leash_notes, child_key(m, p, family));
 }
 
 /*

@@ -153,8 +153,7 @@ func (t *Table) begin(p Packet) (*Conn, Fate) {
 	if s == nil || !t.starts(p) {
 		return nil, Host
 	}
-	named := p.Virtual.Port() == s.Addr.Port() // by its port, and not all of them
-	if s.Persistent == 0 && s.Mark == 0 && !named {
+	if s.Persistent == 0 && s.Mark == 0 && !s.names(p) {
 		return nil, Host // data of FTP that nobody knows of
 	}
 	if s.Persistent != 0 && s.Calls && p.Call == "" {
@@ -162,19 +161,28 @@ func (t *Table) begin(p Packet) (*Conn, Fate) {
 	}
 	c := &Conn{Flow: p.Flow, State: "NONE", oneOff: s.OnePacket && p.Proto == "udp"}
 	if c.Destination = t.choose(s, p, c); c.Destination == nil {
-		if s.Addr.Port() == portFTP && !named {
+		if s.Addr.Port() == portFTP && !s.names(p) {
 			return nil, Host
 		}
 		return nil, Refused
 	}
 	c.Method = c.Destination.Method
-	port := c.Destination.Addr.Port()
-	if port == 0 || s.Persistent != 0 && !named || c.Method != Masquerade {
-		port = p.Virtual.Port()
-	}
-	c.Server = netip.AddrPortFrom(c.Destination.Addr.Addr(), port)
+	c.Server = s.lead(c, p)
 	t.born(c)
 	return c, Sent
+}
+
+// names reports whether the service is that of the packet's port, and not of all.
+func (s *Service) names(p Packet) bool { return p.Virtual.Port() == s.Addr.Port() }
+
+// lead is where a connection leads. Only masquerading gives a packet another port, and
+// that of a template for all ports none.
+func (s *Service) lead(c *Conn, p Packet) netip.AddrPort {
+	a := c.Destination.Addr
+	if a.Port() == 0 || s.Persistent != 0 && !s.names(p) || c.Method != Masquerade {
+		return netip.AddrPortFrom(a.Addr(), p.Virtual.Port())
+	}
+	return a
 }
 
 // choose asks the template of a persistent service, and where there is none the
