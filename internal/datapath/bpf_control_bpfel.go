@@ -417,6 +417,18 @@ type controlSettings struct {
 	CutIn    uint32
 }
 
+type controlShare struct {
+	_      structs.HostLayout
+	Dst    uint32
+	Weight uint32
+}
+
+type controlShares uint32
+
+const (
+	controlSharesSHARES_PER_UNIT controlShares = 4
+)
+
 type controlStats struct {
 	_          structs.HostLayout
 	Conns      uint64
