@@ -18,7 +18,7 @@
 #include "abi_sched.h"
 #include "abi_sysctl.h"
 
-enum abi { ABI_VERSION = 5 }; /* a table made by another is not opened */
+enum abi { ABI_VERSION = 6 }; /* a table made by another is not opened */
 
 #define FILTER_SIZE 8192      /* bytes of the address filter */
 

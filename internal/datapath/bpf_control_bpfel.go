@@ -16,7 +16,7 @@ import (
 type controlAbi uint32
 
 const (
-	controlAbiABI_VERSION controlAbi = 5
+	controlAbiABI_VERSION controlAbi = 6
 )
 
 type controlAddr struct {
