@@ -55,6 +55,8 @@ enum conn_state {
 };
 #define NEXTHOP_HOME 0xffff /* of replies to the director itself, no index */
 #define NEXTHOP_ANSWERS 0xfffe /* of other methods: its answers come by here */
+#define NEXTHOP_HOME_ANSWERS 0xfffd /* both */
+#define NEXTHOP_PROBE 0xfffc /* both, of a probe (probe.h) */
 
 #define STATE_MASK 31 /* tables by state have this many rows and one */
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/evs-project/evs/internal/hostnet"
 )
 
 // A reach is the way from here to what is checked: where it is, and what sockets
@@ -23,13 +25,23 @@ type reach struct {
 	device  string
 	mark    uint32
 	fullMTU bool
+	// server is where the packets end up where they are not addressed to it.
+	server netip.Addr
 }
 
 // reachOf is the way that s and target tell. ported says that a port is needed.
 func reachOf(s Spec, target Target, ported bool) (reach, error) {
 	r := reach{to: target.Addr, connect: time.Duration(s.ConnectTimeout), device: s.Interface, mark: s.FWMark, fullMTU: s.FullMTU}
 	if s.Via == ViaVIP {
-		r.to, r.mark = target.Path.Addr, target.Path.Mark
+		r.to, r.mark = target.VIP, target.Path.Mark
+		r.source, r.server = netip.AddrPortFrom(target.Path.Source, 0), target.Addr.Addr()
+	}
+	if s.Via == ViaVIP && !target.Path.Source.IsValid() && !s.Source.IsValid() {
+		way, err := hostnet.WayTo(r.server.Unmap(), netip.Addr{})
+		if err != nil {
+			return r, err
+		}
+		r.source = netip.AddrPortFrom(way.Source, 0)
 	}
 	if s.Address.IsValid() {
 		r.to = netip.AddrPortFrom(s.Address.Addr, r.to.Port())
@@ -41,10 +53,10 @@ func reachOf(s Spec, target Target, ported bool) (reach, error) {
 		r.source = netip.AddrPortFrom(s.Source.Addr, s.SourcePort)
 	}
 	switch {
-	case !r.to.Addr().IsValid() && s.Via == ViaVIP:
+	case s.Via == ViaVIP && r.mark == 0:
 		return r, errors.New("there is no way via the VIP to it: write via: real")
 	case !r.to.Addr().IsValid():
-		return r, errors.New("it has no address: give the check one")
+		return r, errors.New("there is no address to ask: give the check one (address)")
 	case ported && r.to.Port() == 0:
 		return r, errors.New("it has no port: give the check one (port)")
 	case r.source.IsValid() && r.source.Addr().Unmap().Is6() != r.v6():
