@@ -18,7 +18,7 @@
 #include "abi_sched.h"
 #include "abi_sysctl.h"
 
-enum abi { ABI_VERSION = 4 }; /* a table made by another is not opened */
+enum abi { ABI_VERSION = 5 }; /* a table made by another is not opened */
 
 #define FILTER_SIZE 8192      /* bytes of the address filter */
 
@@ -266,6 +266,7 @@ enum reason {
 	REASON_ONE_PACKET,	    /* scheduled by itself, no connection made */
 	REASON_NO_CALL_ID,	    /* of SIP, for the persistence engine */
 	REASON_UNCUT,		    /* several in one, for a tunnel with a checksum, and not cut */
+	REASON_RESET,		    /* a segment of a connection that is reset: became one, or two */
 	REASON_COUNT,
 };
 

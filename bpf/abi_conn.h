@@ -51,6 +51,9 @@ enum conn_state {
 	STATE_SCTP_SHUTDOWN_ACK_SENT,
 	STATE_SCTP_REJECTED,
 	STATE_SCTP_CLOSED,
+	/* of TCP, ended by an operator: its segments become resets (reset.h) */
+	STATE_RESET,	  /* the client is told */
+	STATE_RESET_BOTH, /* and the server */
 	STATE_COUNT,
 };
 #define NEXTHOP_HOME 0xffff /* of replies to the director itself, no index */
@@ -69,6 +72,10 @@ enum template_state {
 	TEMPLATE_ASSURED = 1, /* a server has answered one of its connections */
 	TEMPLATE_DUE = 2,     /* has run out, and waits for those it holds */
 };
+
+/* How long a connection stays when its segments become resets: until one has, that is
+ * the timeout of its state; then so long, for those that are still on their way. */
+enum reset_time { RESET_LINGER_SECONDS = 1 };
 
 /* How long a template that has run out stays for those it holds. */
 enum template_time { HELD_SECONDS = 60 };

@@ -154,6 +154,12 @@ static __always_inline enum method life_method(union life l)
 	return l.flags / CONN_METHOD & 3;
 }
 
+/* Whether it was ended by an operator, and its segments become resets. */
+static __always_inline bool life_resets(union life l)
+{
+	return l.state >= STATE_RESET && l.state <= STATE_RESET_BOTH;
+}
+
 static __always_inline void dst_count(struct dst *d, __u8 flags, int by)
 {
 	if (flags & CONN_INACTIVE)

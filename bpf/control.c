@@ -15,6 +15,7 @@ const volatile struct {
 	enum conn_flags conn_flags;
 	enum template_state template_state;
 	enum template_time template_time;
+	enum reset_time reset_time;
 	enum svc_state svc_state;
 	enum svc_flags svc_flags;
 	enum dst_flags dst_flags;

@@ -176,7 +176,7 @@ static __always_inline bool life_is_over(union life l, __u8 proto, __u32 reuse_m
 {
 	if (proto == IPPROTO_SCTP)
 		return l.state == STATE_SCTP_CLOSED;
-	return l.state == STATE_TIME_WAIT || l.state == STATE_CLOSE ||
+	return l.state == STATE_TIME_WAIT || l.state == STATE_CLOSE || life_resets(l) ||
 	       (reuse_mode & 2 && l.state == STATE_FIN_WAIT && life_method(l) != METHOD_MASQ);
 }
 

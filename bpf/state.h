@@ -192,7 +192,7 @@ __noinline __u64 life_next(const struct pkt *p, __u64 life, __u32 way, __u32 now
 	const struct settings *set = settings_get();
 	union life l = {.word = life};
 
-	return p && set ? life_after(l, p, way, now, set).word : life;
+	return p && set && !life_resets(l) ? life_after(l, p, way, now, set).word : life;
 }
 
 /* Tells the template, if there is one, that a server has answered. */
@@ -233,8 +233,8 @@ static __always_inline void conn_step(struct conn_ref *ref, const struct pkt *p,
 				conn_assure(ref, family);
 			return;
 		}
-		if (ref->life.gen != old.gen || !(ref->life.flags & CONN_LIVE))
-			return; /* it ended meanwhile */
+		if (ref->life.gen != old.gen || !life_valid(ref->life, now))
+			return; /* it ended meanwhile, or is to */
 		old = ref->life;
 	}
 }

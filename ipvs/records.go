@@ -170,6 +170,9 @@ func (s Stats) add(o Stats) Stats {
 	}
 }
 
+// stateAssured is that of a template one of whose connections was answered.
+const stateAssured = "ASSURED"
+
 // templateOf reads a persistence template. Its VIP is that of the service, or where
 // it has none the mark; what it keeps of ports is whether the service has one.
 func templateOf(c datapath.ConnRecord) Conn {
@@ -196,7 +199,7 @@ func templateOf(c datapath.ConnRecord) Conn {
 		out.Engine, out.EngineData = "sip", c.CallID
 	}
 	if c.State&datapath.TemplateAssured != 0 {
-		out.State = "ASSURED"
+		out.State = stateAssured
 	}
 	return out
 }

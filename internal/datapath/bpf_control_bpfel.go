@@ -16,7 +16,7 @@ import (
 type controlAbi uint32
 
 const (
-	controlAbiABI_VERSION controlAbi = 4
+	controlAbiABI_VERSION controlAbi = 5
 )
 
 type controlAddr struct {
@@ -129,7 +129,9 @@ const (
 	controlConnStateSTATE_SCTP_SHUTDOWN_ACK_SENT controlConnState = 22
 	controlConnStateSTATE_SCTP_REJECTED          controlConnState = 23
 	controlConnStateSTATE_SCTP_CLOSED            controlConnState = 24
-	controlConnStateSTATE_COUNT                  controlConnState = 25
+	controlConnStateSTATE_RESET                  controlConnState = 25
+	controlConnStateSTATE_RESET_BOTH             controlConnState = 26
+	controlConnStateSTATE_COUNT                  controlConnState = 27
 )
 
 type controlCounters struct {
@@ -351,7 +353,14 @@ const (
 	controlReasonREASON_ONE_PACKET            controlReason = 21
 	controlReasonREASON_NO_CALL_ID            controlReason = 22
 	controlReasonREASON_UNCUT                 controlReason = 23
-	controlReasonREASON_COUNT                 controlReason = 24
+	controlReasonREASON_RESET                 controlReason = 24
+	controlReasonREASON_COUNT                 controlReason = 25
+)
+
+type controlResetTime uint32
+
+const (
+	controlResetTimeRESET_LINGER_SECONDS controlResetTime = 1
 )
 
 type controlScheduler uint32

@@ -17,6 +17,8 @@ type ConnRecord struct {
 	Dst             Dst
 	Left            time.Duration
 	CallID          string // of a template of the engine sip
+
+	slot *Conn // where it lies, as long as it is handed over
 }
 
 // Conns yields the connections alive, in the order of the tables.
@@ -116,7 +118,7 @@ func inTable[T any](buckets []T) []T {
 func (r *ConnRecord) read(c *Conn, ends *controlConnEnds) bool {
 	for {
 		life := atomic.LoadUint64(as[uint64](c))
-		r.Conn = *c
+		r.Conn, r.slot = *c, c
 		if ends != nil {
 			r.Client, r.Virtual = ends.Caddr.B, ends.Vaddr.B
 		}

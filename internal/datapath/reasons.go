@@ -42,6 +42,7 @@ var Reasons = []Reason{
 	{"one_packet", "packets scheduled by themselves, without a connection"},
 	{"no_call_id", "new connections dropped: no Call-ID for the persistence engine sip"},
 	{"uncut", "packets dropped: several in one, for a tunnel with a checksum, and not cut before; see docs/tunnels.md"},
+	{"reset", "segments of connections that are reset: they became a reset, or two; see docs/connections.md"},
 }
 
 // ReasonNames returns the names of enum reason in order, in lower case and
