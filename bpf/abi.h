@@ -183,8 +183,9 @@ struct estimator {
 enum filter_bits { FILTER_VIP = 1, FILTER_RIP = 2, FILTER_ANSWER = 4 };
 
 struct filter {
-	__u8 any; /* there are firewall-mark services: every address can be a VIP */
-	__u8 pad[7];
+	/* there are firewall-mark services, of IPv4, of IPv6: every address can be a VIP */
+	__u8 any[2];
+	__u8 pad[6];
 	__u8 bits[FILTER_SIZE];
 };
 
@@ -223,7 +224,7 @@ struct settings {
 	__u32 cut_out, cut_in;
 };
 
-/* The sweep's own memory, written by the timer alone. */
+/* The sweep's own memory, written by the timer alone, but for the first. */
 struct sweep {
 	__u64 expired;	   /* connections ended since the table was made */
 	__u64 passes;	   /* times the whole table was swept */
@@ -266,6 +267,7 @@ enum reason {
 	REASON_ONE_PACKET,	    /* scheduled by itself, no connection made */
 	REASON_NO_CALL_ID,	    /* of SIP, for the persistence engine */
 	REASON_UNCUT,		    /* several in one, for a tunnel with a checksum, and not cut */
+	REASON_HALF_OPEN_EVICTED,   /* a half-open connection gave way to a newer one */
 	REASON_RESET,		    /* a segment of a connection that is reset: became one, or two */
 	REASON_COUNT,
 };

@@ -106,6 +106,14 @@ struct conn {
 	__u32 nexthop_stamp; /* jiffies of the last look-up; of a template: whom it holds */
 };
 
+/* How many connections of a family are half-open, and where their ring is (flood.h);
+ * a cache line. */
+struct flood {
+	__s32 half_open;
+	__u32 turn; /* counts the places taken */
+	__u64 spare[7];
+};
+
 /* The addresses of a connection over IPv6. */
 struct conn_ends {
 	union addr caddr, vaddr;
@@ -154,4 +162,5 @@ struct call_id {
 
 _Static_assert(sizeof(struct conn) == 32, "conn");
 _Static_assert(sizeof(struct dst_conf) == 16, "dst_conf");
+_Static_assert(sizeof(struct flood) == 64, "flood");
 _Static_assert(sizeof(struct bucket6) == 2 * sizeof(struct bucket4), "bucket6");

@@ -28,13 +28,6 @@ struct {
 	__type(value, struct ticker);
 } tickers SEC(".maps");
 
-static __always_inline struct sweep *sweep_get(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&sweep_map, &zero);
-}
-
 struct sweep_walk {
 	__u32 bucket;
 	__u32 now;
@@ -60,13 +53,11 @@ static __always_inline bool slot_end(__u32 bucket, __u32 slot, __u32 now, __u32 
 				     const __u8 family)
 {
 	struct bucket6 *b = bucket_get(bucket, family);
-	__u32 place = slot % SLOTS_PER_BUCKET, group;
+	__u32 place = slot % SLOTS_PER_BUCKET;
 	struct remains remains;
-	struct flow f = {};
 	struct conn *c;
 	union life l;
 	struct dst *d;
-	__u64 hash;
 
 	/* behind the table are packets that were scheduled by themselves */
 	if (!b || bucket >= bucket_count(family) + overflow_count(family))
@@ -77,15 +68,9 @@ static __always_inline bool slot_end(__u32 bucket, __u32 slot, __u32 now, __u32 
 	if (!d || !(l.flags & CONN_LIVE) ||
 	    (!life_over(l, now) && (!(how & SWEEP_NODEST) || d->flags & DST_AVAILABLE)))
 		return false;
-	/* the group in the overflow region is that of the client */
-	f.key = *conn_key(c);
-	f.proto = c->proto;
-	hash = client_hash(&f);
-	group = overflow_group(hash, family);
-	if (c->proto & TEMPLATE)
-		return how & SWEEP_TEMPLATES && template_expire(c, d, l, now, hash, group, family);
-	return conn_finish(c, family == FAMILY_V6 ? &b->ends[place] : NULL, d, l, group, &remains,
-			   family);
+	if (c->proto & TEMPLATE && !(how & SWEEP_TEMPLATES))
+		return false;
+	return slot_finish(b, place, d, l, now, TELL_END, &remains, family);
 }
 
 /* For the verifier's sake, as conn_seek. */
@@ -232,7 +217,8 @@ static long born_step(__u32 cpu, struct born_walk *w)
 
 	if (c)
 		w->sum += c->count[REASON_NEW_CONNECTION] + c->count[REASON_NEW_TEMPLATE] -
-			  c->count[REASON_REOPENED] - c->count[REASON_EXPIRED];
+			  c->count[REASON_REOPENED] - c->count[REASON_EXPIRED] -
+			  c->count[REASON_HALF_OPEN_EVICTED];
 	return 0;
 }
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "flood.h"
 #include "state_sctp.h"
 #include "tell.h"
 
@@ -229,6 +230,7 @@ static __always_inline void conn_step(struct conn_ref *ref, const struct pkt *p,
 				dst_count(ref->dst, old.flags, -1);
 				dst_count(ref->dst, next.flags, 1);
 			}
+			half_stepped(ref->conn, old, next, family);
 			if (next.flags & ~old.flags & CONN_ASSURED)
 				conn_assure(ref, family);
 			return;

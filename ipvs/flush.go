@@ -133,7 +133,8 @@ type Flushed struct {
 
 // FlushConns ends the connections that f means: they are not in the table any more, and
 // what their clients send belongs to none. With a reset they stay in state CLOSE for
-// the moment that it takes; FlushConns waits for it, two seconds at most.
+// the moment that it takes; FlushConns waits for it, two seconds at most beside the time
+// that it takes to ask the clients.
 //
 // If f names a service or a destination, and there is neither such a one nor a
 // connection of it, the answer is ErrNoService or ErrNoDestination.

@@ -212,8 +212,8 @@ const (
 
 type controlFilter struct {
 	_    structs.HostLayout
-	Any  uint8
-	Pad  [7]uint8
+	Any  [2]uint8
+	Pad  [6]uint8
 	Bits [8192]uint8
 }
 
@@ -224,6 +224,13 @@ const (
 	controlFilterBitsFILTER_RIP    controlFilterBits = 2
 	controlFilterBitsFILTER_ANSWER controlFilterBits = 4
 )
+
+type controlFlood struct {
+	_        structs.HostLayout
+	HalfOpen int32
+	Turn     uint32
+	Spare    [7]uint64
+}
 
 type controlIfname struct {
 	_    structs.HostLayout
@@ -353,8 +360,9 @@ const (
 	controlReasonREASON_ONE_PACKET            controlReason = 21
 	controlReasonREASON_NO_CALL_ID            controlReason = 22
 	controlReasonREASON_UNCUT                 controlReason = 23
-	controlReasonREASON_RESET                 controlReason = 24
-	controlReasonREASON_COUNT                 controlReason = 25
+	controlReasonREASON_HALF_OPEN_EVICTED     controlReason = 24
+	controlReasonREASON_RESET                 controlReason = 25
+	controlReasonREASON_COUNT                 controlReason = 26
 )
 
 type controlResetTime uint32
@@ -581,6 +589,8 @@ const (
 	controlMapDsts          = "dsts"
 	controlMapEstimators    = "estimators"
 	controlMapFilterMap     = "filter_map"
+	controlMapFloods        = "floods"
+	controlMapHalfRing      = "half_ring"
 	controlMapLinkAddrs     = "link_addrs"
 	controlMapLocalities    = "localities"
 	controlMapLocalitySets  = "locality_sets"
@@ -679,6 +689,8 @@ type controlMapSpecs struct {
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
+	Floods        *ebpf.MapSpec `ebpf:"floods"`
+	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
 	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
@@ -747,6 +759,8 @@ type controlMaps struct {
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
+	Floods        *ebpf.Map `ebpf:"floods"`
+	HalfRing      *ebpf.Map `ebpf:"half_ring"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
 	Localities    *ebpf.Map `ebpf:"localities"`
 	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
@@ -781,6 +795,8 @@ func (m *controlMaps) Close() error {
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
+		m.Floods,
+		m.HalfRing,
 		m.LinkAddrs,
 		m.Localities,
 		m.LocalitySets,

@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"iter"
+	"math/bits"
 	"sync/atomic"
 	"time"
 
@@ -132,13 +133,40 @@ func (r *ConnRecord) read(c *Conn, ends *controlConnEnds) bool {
 	}
 }
 
-// ConnCapacity returns how many connections of IPv4 and of IPv6 the table has
-// room for, and the bytes they take together.
-func (t *Table) ConnCapacity() (conns4, conns6 int, bytes int64, err error) {
-	four, err4 := mapArray[controlBucket4](t.place.table(), controlMapConns4)
+// Capacity is how much room the table of a family has, and how much is in use of
+// the part that is for half-open connections.
+type Capacity struct {
+	Conns          int // connections there is room for
+	HalfOpenPlaces int // half-open ones among them
+	HalfOpen       int // how many there are
+}
+
+// Capacities returns the capacities of IPv4 and of IPv6, and the bytes they take
+// together.
+func (t *Table) Capacities() (v4, v6 Capacity, bytes int64, err error) {
+	dir := t.place.table()
+	four, err4 := mapArray[controlBucket4](dir, controlMapConns4)
 	defer four.close()
-	six, err6 := mapArray[controlBucket6](t.place.table(), controlMapConns6)
+	six, err6 := mapArray[controlBucket6](dir, controlMapConns6)
 	defer six.close()
-	return len(inTable(four.elems)) * slotsPerBucket, len(inTable(six.elems)) * slotsPerBucket,
-		int64(len(four.bytes) + len(six.bytes)), errors.Join(err4, err6)
+	ring, errRing := mapArray[uint64](dir, controlMapHalfRing)
+	defer ring.close()
+	floods, errFloods := mapArray[controlFlood](dir, controlMapFloods)
+	defer floods.close()
+	if err := errors.Join(err4, err6, errRing, errFloods); err != nil {
+		return v4, v6, 0, err
+	}
+	v4, v6 = capacity(four.elems, &floods.elems[0]), capacity(six.elems, &floods.elems[1])
+	return v4, v6, int64(len(four.bytes) + len(six.bytes) + len(ring.bytes)), nil
+}
+
+func capacity[T any](buckets []T, f *controlFlood) Capacity {
+	slots := len(inTable(buckets)) * slotsPerBucket
+	// the overflow region, a small part of the slots, has no places
+	hashed := 1 << (bits.Len(uint(len(inTable(buckets)))) - 1)
+	return Capacity{
+		Conns:          slots,
+		HalfOpenPlaces: halfOpenPlaces(hashed),
+		HalfOpen:       int(atomic.LoadInt32(&f.HalfOpen)),
+	}
 }

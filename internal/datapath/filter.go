@@ -17,7 +17,11 @@ func filterHash(addr Addr) int {
 
 func (f *controlFilter) addVIP(id ServiceID) {
 	if id.Fwmark != 0 {
-		f.Any |= filterVIP
+		family := 0
+		if id.Family == FamilyV6 {
+			family = 1
+		}
+		f.Any[family] |= filterVIP
 		return
 	}
 	f.Bits[filterHash(id.Addr.B)] |= filterVIP
@@ -26,7 +30,14 @@ func (f *controlFilter) addVIP(id ServiceID) {
 func (f *controlFilter) addRIP(d *Dst) { f.Bits[filterHash(d.Addr.B)] |= filterRIP }
 
 func (t *Table) addVIP(id ServiceID) { t.filter.elems[0].addVIP(id) }
-func (t *Table) addRIP(d *Dst)       { t.filter.elems[0].addRIP(d) }
+
+// addRIP leaves out a server behind a tunnel of a family that sleeps; an edit of several
+// services, which may wake it, leaves that to its end.
+func (t *Table) addRIP(d *Dst) {
+	if t.joint != nil || t.prepared().live[d.Family] > 0 {
+		t.filter.elems[0].addRIP(d)
+	}
+}
 
 // filterPause is how long the filter may keep addresses that nothing needs any
 // more. They do no harm: their packets are looked at and found foreign.
@@ -61,7 +72,7 @@ func (t *Table) refilter() {
 		d := &t.dsts.elems[i]
 		s := &t.services.elems[d.Svc]
 		busy := d.Active|d.Inactive|d.Persistent != 0 && awake[s.Key.Family]
-		if p.dsts[i] || busy {
+		if (p.dsts[i] || busy) && awake[d.Family] {
 			want.addRIP(d)
 		}
 		if busy && s.Incarnation == d.Incarnation {

@@ -15,6 +15,10 @@ type Reason struct {
 	About string
 }
 
+// HalfOpenEvicted is the name of the reason that counts half-open connections which
+// gave way to newer ones.
+const HalfOpenEvicted = "half_open_evicted"
+
 // Reasons explains every row of enum reason to whoever reads the counters, in
 // the enum's order.
 var Reasons = []Reason{
@@ -42,6 +46,7 @@ var Reasons = []Reason{
 	{"one_packet", "packets scheduled by themselves, without a connection"},
 	{"no_call_id", "new connections dropped: no Call-ID for the persistence engine sip"},
 	{"uncut", "packets dropped: several in one, for a tunnel with a checksum, and not cut before; see docs/tunnels.md"},
+	{HalfOpenEvicted, "half-open connections, and templates made for them, that gave way to newer ones; see docs/floods.md"},
 	{"reset", "segments of connections that are reset: they became a reset, or two; see docs/connections.md"},
 }
 

@@ -5,7 +5,6 @@ package nudge
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -38,9 +37,7 @@ func Send(all []Ends) error {
 			}
 			sockets[domain] = fd
 		}
-		if err := unix.Sendto(fd, packet(e, rand.Uint32(), rand.Uint32()), 0, to); errors.Is(err, unix.EBADF) {
-			return fmt.Errorf("raw socket: %w", err)
-		}
+		_ = unix.Sendto(fd, packet(e, rand.Uint32(), rand.Uint32()), 0, to) // there may be no way, or a filter
 	}
 	return nil
 }

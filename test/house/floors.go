@@ -17,7 +17,7 @@ var floors = []floor{
 	{"ground", []string{"internal/sched", "internal/hostnet", "internal/document", "internal/nudge"}},
 	{"data path", []string{"internal/datapath"}},
 	{"table", []string{"ipvs"}},
-	{"languages and senses", []string{"internal/ipvsadm", "internal/options", "internal/listing", "internal/config", "internal/health", "internal/weight", "internal/manual"}},
+	{"languages and senses", []string{"internal/ipvsadm", "internal/options", "internal/listing", "internal/config", "internal/convert", "internal/health", "internal/weight", "internal/manual"}},
 	{"director and doors", []string{"internal/director", "internal/lab", "internal/metrics", "internal/web", "internal/realserver", "internal/doctor"}},
 	{"roof", []string{"cmd/evs", "bench/...", "test/..."}},
 }

@@ -3,6 +3,7 @@ package packet
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"testing"
@@ -282,6 +283,49 @@ func TestAConnectionThatIsLongIdleStaysWithItsServer(t *testing.T) {
 			}
 			if got := chosen(t, r, idle); got != "" {
 				t.Errorf("a connection that is over was sent to %q", got)
+			}
+		})
+	}
+}
+
+func TestCountsNeverLeakWhileConnectionsAreEnded(t *testing.T) {
+	for _, d := range doors {
+		t.Run(string(d.mode), func(t *testing.T) {
+			t.Parallel()
+			c := newCrowd(t, d)
+			const flows = 400
+			done := make(chan error)
+			go func() {
+				done <- c.run(func(thread int, r *runner) error {
+					random := rand.New(rand.NewPCG(uint64(thread), 9))
+					for end := time.Now().Add(2500 * time.Millisecond); time.Now().Before(end); {
+						if err := r.any(random, flows); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}()
+			ended := map[datapath.Ending]int{}
+			for round := 0; ; round++ {
+				select {
+				case err := <-done:
+					if err != nil {
+						t.Fatal(err)
+					}
+					settle(t, c.bed.Table(), -1)
+					endings(t, datapath.EndSilently, func(datapath.ConnRecord) bool { return true })
+					settle(t, c.bed.Table(), 0)
+					for how := range datapath.Ending(3) {
+						if ended[how] < 100 {
+							t.Errorf("the test was too tame: %v", ended)
+						}
+					}
+					return
+				case <-time.After(time.Millisecond):
+				}
+				how := datapath.Ending(round % 3)
+				ended[how] += endings(t, how, func(r datapath.ConnRecord) bool { return int(r.Cport>>8)%3 == round/3%3 })
 			}
 		})
 	}

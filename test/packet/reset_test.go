@@ -112,17 +112,26 @@ func (r *reset) open(t *testing.T) {
 // end has every connection end, which has to be so many.
 func (r *reset) end(t *testing.T, how datapath.Ending, want int) {
 	t.Helper()
+	if n := endings(t, how, func(datapath.ConnRecord) bool { return true }); n != want {
+		t.Fatalf("%d connections ended, want %d", n, want)
+	}
+}
+
+// endings ends the connections that want says, asks nobody, and returns how many they
+// were.
+func endings(t *testing.T, how datapath.Ending, want func(datapath.ConnRecord) bool) (n int) {
+	t.Helper()
 	var e datapath.Editor
 	defer e.Close()
-	var n int
 	err := e.EditExisting(context.Background(), func(table *datapath.Table) error {
-		conns, _, resets, err := table.EndConns(func(datapath.ConnRecord) bool { return true }, how)
+		conns, _, resets, err := table.EndConns(want, how)
 		n = conns + len(resets)
 		return err
 	})
-	if err != nil || n != want {
-		t.Fatalf("%d connections ended, want %d (%v)", n, want, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return n
 }
 
 func (r *reset) fromClient(flags byte, seq, ack uint32, payload int) segment {
