@@ -91,9 +91,6 @@ enum method { METHOD_MASQ, METHOD_LOCAL, METHOD_TUNNEL, METHOD_ROUTE };
 
 enum tunnel { TUNNEL_IPIP, TUNNEL_GUE, TUNNEL_GRE };
 
-/* Marks of probes (probe.h): PROBE_MARK and the slot of the destination. */
-enum probe { PROBE_MARK = 0x45000000, PROBE_SLOT = 0x00ffffff };
-
 enum tunnel_flags { TUNNEL_CSUM = 1, TUNNEL_REMCSUM = 2 };
 
 /* A further unit of a version: one destination, the newest first. */

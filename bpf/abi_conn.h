@@ -61,6 +61,9 @@ enum conn_state {
 #define NEXTHOP_HOME_ANSWERS 0xfffd /* both */
 #define NEXTHOP_PROBE 0xfffc /* both, of a probe (probe.h) */
 
+/* Marks of probes: PROBE_MARK and the slot of the destination. */
+enum probe { PROBE_MARK = 0x45000000, PROBE_SLOT = 0x00ffffff };
+
 #define STATE_MASK 31 /* tables by state have this many rows and one */
 
 /* A slot with this bit in proto, which none of TCP, UDP and SCTP has, is a persistence
