@@ -10,6 +10,7 @@ const volatile struct {
 	enum reason reason;
 	enum scheduler scheduler;
 	enum places places;
+	enum shares shares;
 	enum method method;
 	enum conn_state conn_state;
 	enum conn_flags conn_flags;
