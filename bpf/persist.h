@@ -234,7 +234,6 @@ static __always_inline int service_choose(CTX *ctx, const struct pkt *p, struct 
 	int rc;
 
 	m->call.len = 0;
-	m->choice.control = 0;
 	if (v && v->engine[0] && v->flags & SVC_PERSISTENT) {
 		if (CTX_IS_XDP)
 			return REASON_SLOW_PATH;
