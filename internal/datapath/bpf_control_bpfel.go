@@ -326,6 +326,13 @@ const (
 	controlPlacesNO_PLACE        controlPlaces = 65535
 )
 
+type controlProbe uint32
+
+const (
+	controlProbePROBE_MARK controlProbe = 1157627904
+	controlProbePROBE_SLOT controlProbe = 16777215
+)
+
 type controlReason uint32
 
 const (
