@@ -1,6 +1,7 @@
 package weight
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -53,23 +54,23 @@ type Scenario struct {
 
 // Check finds what cannot be simulated.
 func (s Scenario) Check() error {
-	if len(s.Subjects) < 2 {
-		return fmt.Errorf("%d servers: a pool has two at least", len(s.Subjects))
-	}
-	if s.Load <= 0 || math.IsInf(s.Load, 0) || math.IsNaN(s.Load) {
-		return fmt.Errorf("load %v: want a part of the servers' capacity above 0, as 0.7", s.Load)
-	}
-	if s.Noise < 0 || s.Noise >= 1 || math.IsNaN(s.Noise) {
-		return fmt.Errorf("noise %v: want 0 or more, and less than 1", s.Noise)
-	}
-	if s.Source.Interval < 100*time.Millisecond || s.For < s.Source.Interval || s.For/s.Source.Interval > 100_000 {
-		return fmt.Errorf("%s at an interval of %s: want 1 to 100000 intervals of 100ms or more", s.For, s.Source.Interval)
-	}
-	if s.Lifetime < 0 || s.Source.Smoothing < 0 {
-		return fmt.Errorf("lifetime %s, smoothing %s: want durations from 0s on", s.Lifetime, s.Source.Smoothing)
-	}
-	if s.Source.Floor < 0 || s.Source.Ceiling < 0 {
-		return fmt.Errorf("floor %d, ceiling %d: want weights from 0 on", s.Source.Floor, s.Source.Ceiling)
+	in := s.Source
+	within := func(x, below float64) bool { return x >= 0 && x < below } // false for what is no number
+	for _, row := range []struct {
+		ok  bool
+		why string
+	}{
+		{len(s.Subjects) >= 2, fmt.Sprintf("%d servers: a pool has two at least", len(s.Subjects))},
+		{s.Load > 0 && within(s.Load, math.Inf(1)), fmt.Sprintf("load %v: want a part of the servers' capacity above 0, as 0.7", s.Load)},
+		{within(s.Noise, 1), fmt.Sprintf("noise %v: want 0 or more, and less than 1", s.Noise)},
+		{in.Interval >= 100*time.Millisecond && s.For >= in.Interval && s.For/in.Interval <= 100_000,
+			fmt.Sprintf("%s at an interval of %s: want 1 to 100000 intervals of 100ms or more", s.For, in.Interval)},
+		{s.Lifetime >= 0 && in.Smoothing >= 0, fmt.Sprintf("lifetime %s, smoothing %s: want durations from 0s on", s.Lifetime, in.Smoothing)},
+		{in.Floor >= 0 && in.Ceiling >= 0, fmt.Sprintf("floor %d, ceiling %d: want weights from 0 on", in.Floor, in.Ceiling)},
+	} {
+		if !row.ok {
+			return errors.New(row.why)
+		}
 	}
 	for _, one := range s.Subjects {
 		for _, c := range append([]Change{{0, one.Capacity}}, one.Changes...) {
