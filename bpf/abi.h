@@ -7,7 +7,7 @@
  *   user space (under the table's lock): service, version, entry, dst identity,
  *     settings, filter;
  *   the data path: conn, counts and next hop of a dst, sched_state, stats;
- *   the timer: estimator, sweep.
+ *   the timer: estimator, sweep, and whether automatic settings are at work.
  *
  * Words that are read without a lock while they change are naturally aligned
  * and written by one store, so a reader sees the old value or the new one.
@@ -18,7 +18,7 @@
 #include "abi_sched.h"
 #include "abi_sysctl.h"
 
-enum abi { ABI_VERSION = 4 }; /* a table made by another is not opened */
+enum abi { ABI_VERSION = 5 }; /* a table made by another is not opened */
 
 #define FILTER_SIZE 8192      /* bytes of the address filter */
 
@@ -121,12 +121,16 @@ enum dst_flags {
 	DST_LOCAL = 2,	   /* an address of the director itself */
 	DST_QUIESCENT = 4, /* of weight 0 */
 	DST_LIMITED = 8,   /* has a threshold of connections */
+	DST_BYPASS = 16,   /* stands for all there is: see bypass.h */
 };
 
+/* The first slots are no server's: see bypass.h. */
+enum dst_slots { BYPASS_DST4, BYPASS_DST6, FIRST_DST };
+
 /*
- * One destination slot. Its identity stays as long as a version or a
- * connection names it, so a connection needs only the index. A destination
- * that is removed and added again finds its slot, and with it its connections.
+ * One destination slot. Its identity stays as long as a version or a connection
+ * names it, so a connection needs only the index. A destination that is removed and
+ * added again finds its slot, and with it its connections.
  */
 struct dst {
 	union addr addr;
@@ -185,7 +189,7 @@ struct filter {
 	__u8 bits[FILTER_SIZE];
 };
 
-/* What was asked of a connection-synchronisation daemon. */
+/* What was asked of a synchronisation daemon. */
 struct sync_daemon {
 	union addr group;
 	char interface[16];
@@ -263,6 +267,9 @@ enum reason {
 	REASON_ONE_PACKET,	    /* scheduled by itself, no connection made */
 	REASON_NO_CALL_ID,	    /* of SIP, for the persistence engine */
 	REASON_UNCUT,		    /* several in one, for a tunnel with a checksum, and not cut */
+	REASON_DROPPED_PACKET,	    /* by drop_packet: it would have begun a connection */
+	REASON_DROPPED_ENTRY,	    /* by drop_entry: a connection ended */
+	REASON_BYPASSED,	    /* no destination: the connection goes on to where it was sent */
 	REASON_COUNT,
 };
 
@@ -276,7 +283,6 @@ struct counters {
 struct ifname {
 	char name[16];
 };
-
 enum attach_mode { MODE_AUTO, MODE_XDP, MODE_TC, MODE_OFF };
 
 /* Answer of the clock program: both clocks at one moment. */

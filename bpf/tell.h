@@ -11,6 +11,7 @@ struct leash {
 	struct flow flow;
 	union addr net;
 	__u32 dst;
+	__u32 now;
 };
 
 static __always_inline bool leash_make(struct leash *l, const struct conn *child,
@@ -38,11 +39,13 @@ static __always_inline bool leash_make(struct leash *l, const struct conn *child
 		l->flow.vaddr = addr_digest(&mark, family);
 	}
 	l->dst = child->dst;
+	l->now = now_jiffies();
 	return true;
 }
 
-/* What a connection tells its template. */
-enum telling { TELL_END, TELL_ASSURED };
+/* What a connection tells its template: also that it was ended to make room, for
+ * which a template that holds no other and was never answered ends too. */
+enum telling { TELL_END, TELL_DROP, TELL_ASSURED };
 
 /* Tells the template in a slot, if it is the one and as retired as wanted. The
  * caller has the lock. */
@@ -57,12 +60,16 @@ static __always_inline bool slot_tell(struct bucket6 *b, int i, const struct lea
 	    t->dst != l->dst || !t->nexthop_stamp ||
 	    (family == FAMILY_V6 && !addr_equal(&b->ends[i].caddr, &l->net)))
 		return false;
-	if (what == TELL_END) {
-		t->nexthop_stamp--;
-		return true;
+	if (what == TELL_ASSURED) {
+		next.state |= TEMPLATE_ASSURED;
+		return CAS(conn_life(t), life.word, next.word) == life.word;
 	}
-	next.state |= TEMPLATE_ASSURED;
-	return CAS(conn_life(t), life.word, next.word) == life.word;
+	t->nexthop_stamp--;
+	if (what == TELL_DROP && !t->nexthop_stamp && !(life.state & TEMPLATE_ASSURED)) {
+		next.expires = l->now; /* the sweep does the rest */
+		CAS(conn_life(t), life.word, next.word);
+	}
+	return true;
 }
 
 struct tell_walk {
@@ -164,11 +171,11 @@ struct remains {
 	union addr caddr; /* IPv6 */
 };
 
-/* Ends a connection whose life was l, and tells its template. False if another CPU
- * was first. */
-static __always_inline bool conn_finish(struct conn *c, struct conn_ends *ends, struct dst *d,
-					union life l, __u32 group, struct remains *r,
-					const __u8 family)
+/* Ends a connection whose life was l, and tells its template what. False if another
+ * CPU was first. */
+static __always_inline bool conn_close(struct conn *c, struct conn_ends *ends, struct dst *d,
+				       union life l, __u32 group, struct remains *r,
+				       enum telling what, const __u8 family)
 {
 	r->conn = *c;
 	if (family == FAMILY_V6)
@@ -176,6 +183,13 @@ static __always_inline bool conn_finish(struct conn *c, struct conn_ends *ends, 
 	if (!conn_end(c, d, l, group))
 		return false;
 	if (r->conn.control)
-		conn_tell(&r->conn, &r->caddr, TELL_END, family);
+		conn_tell(&r->conn, &r->caddr, what, family);
 	return true;
+}
+
+static __always_inline bool conn_finish(struct conn *c, struct conn_ends *ends, struct dst *d,
+					union life l, __u32 group, struct remains *r,
+					const __u8 family)
+{
+	return conn_close(c, ends, d, l, group, r, TELL_END, family);
 }

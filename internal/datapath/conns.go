@@ -124,6 +124,7 @@ func (r *ConnRecord) read(c *Conn, ends *controlConnEnds) bool {
 		if r.Flags&connLive == 0 {
 			return false
 		}
+		r.State &= stateMask
 		if atomic.LoadUint64(as[uint64](c)) == life {
 			return true
 		}

@@ -23,10 +23,31 @@ func (f *controlFilter) addVIP(id ServiceID) {
 	f.Bits[filterHash(id.Addr.B)] |= filterVIP
 }
 
+func (f *controlFilter) forgetVIPs() {
+	f.Any = 0
+	for i := range f.Bits {
+		f.Bits[i] &^= filterVIP
+	}
+}
+
 func (f *controlFilter) addRIP(d *Dst) { f.Bits[filterHash(d.Addr.B)] |= filterRIP }
 
-func (t *Table) addVIP(id ServiceID) { t.filter.elems[0].addVIP(id) }
-func (t *Table) addRIP(d *Dst)       { t.filter.elems[0].addRIP(d) }
+// addVIP has packets to a service looked at, unless the director sleeps.
+func (t *Table) addVIP(id ServiceID) {
+	if !t.sleeps() {
+		t.filter.elems[0].addVIP(id)
+	}
+}
+
+func (t *Table) addRIP(d *Dst) { t.filter.elems[0].addRIP(d) }
+
+// sleeps reports whether the director leaves packets from clients alone: it is the
+// backup of another, and backup_only asks for it. What servers answer it goes on to
+// translate.
+func (t *Table) sleeps() bool {
+	s := t.Settings()
+	return s.Sysctl[controlSysctlSYSCTL_BACKUP_ONLY] != 0 && s.Daemon[SyncBackup].Running != 0
+}
 
 // filterPause is how long the filter may keep addresses that nothing needs any
 // more. They do no harm: their packets are looked at and found foreign.
@@ -57,7 +78,7 @@ func (t *Table) refilter() {
 			awake[s.Key.Family] = true
 		}
 	}
-	for i := range t.dsts.elems[:t.Settings().DstUsed] {
+	for i := firstDst; i < int(t.Settings().DstUsed); i++ {
 		d := &t.dsts.elems[i]
 		s := &t.services.elems[d.Svc]
 		busy := d.Active|d.Inactive|d.Persistent != 0 && awake[s.Key.Family]
@@ -67,6 +88,14 @@ func (t *Table) refilter() {
 		if busy && s.Incarnation == d.Incarnation {
 			want.addVIP(s.Key)
 		}
+	}
+	for _, d := range t.dsts.elems[:firstDst] { // connections of firewall marks
+		if d.Active|d.Inactive != 0 && awake[d.Family] {
+			want.Any |= filterVIP
+		}
+	}
+	if t.sleeps() {
+		want.forgetVIPs()
 	}
 	have := &t.filter.elems[0]
 	have.Any = want.Any

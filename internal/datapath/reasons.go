@@ -42,6 +42,9 @@ var Reasons = []Reason{
 	{"one_packet", "packets scheduled by themselves, without a connection"},
 	{"no_call_id", "new connections dropped: no Call-ID for the persistence engine sip"},
 	{"uncut", "packets dropped: several in one, for a tunnel with a checksum, and not cut before; see docs/tunnels.md"},
+	{"dropped_packet", "packets dropped by drop_packet: they would have begun connections"},
+	{"dropped_entry", "connections and templates ended by drop_entry, to make room"},
+	{"bypassed", "connections past the destinations, to where they were sent, as cache_bypass asks"},
 }
 
 // ReasonNames returns the names of enum reason in order, in lower case and

@@ -207,6 +207,20 @@ func (t *Table) sweep() error {
 	return nil
 }
 
+// Defend has the defences judged by the settings as they are now (defence.h), which
+// else the timer does once a second.
+func (t *Table) Defend() error {
+	defend, err := ebpf.LoadPinnedProgram(filepath.Join(t.place.table(), controlProgEvsDefend), nil)
+	if err != nil {
+		return fmt.Errorf("defences: %w", err)
+	}
+	defer defend.Close()
+	if code, _, err := defend.Test(make([]byte, 64)); err != nil || code != 0 {
+		return fmt.Errorf("defences: code %d: %w", code, err)
+	}
+	return nil
+}
+
 // TimerAge returns how long ago the timer last ran.
 func (t *Table) TimerAge() (time.Duration, error) {
 	sweep, err := mapArray[Sweep](t.place.table(), controlMapSweepMap)
