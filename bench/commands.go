@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/evs-project/evs/bench/bulk"
+	"github.com/evs-project/evs/bench/checks"
 	"github.com/evs-project/evs/bench/cli"
 )
 
@@ -19,7 +20,7 @@ type suite struct {
 	run  func(ctx context.Context, o options, stdout, progress io.Writer) (passed bool, err error)
 }
 
-var suites = []suite{{"cost", run}, {"cli", commands}, {"bulk", streams}}
+var suites = []suite{{"cost", run}, {"cli", commands}, {"bulk", streams}, {"checks", healthChecks}}
 
 // commandRounds is how often commands are measured.
 const commandRounds = 3
@@ -31,7 +32,7 @@ const bulkRound = 300 * time.Millisecond
 // every bar was cleared.
 func runSuites(ctx context.Context, o options, stdout, progress io.Writer) (passed bool, err error) {
 	if o.only != "" && !slices.ContainsFunc(suites, func(s suite) bool { return s.name == o.only }) {
-		return false, fmt.Errorf("-only %q: choose cost, cli or bulk", o.only)
+		return false, fmt.Errorf("-only %q: choose cost, cli, bulk or checks", o.only)
 	}
 	passed = true
 	for _, s := range suites {
@@ -56,7 +57,7 @@ func commands(ctx context.Context, o options, stdout, progress io.Writer) (bool,
 	if err != nil {
 		return false, err
 	}
-	err = publish(cli.Text(rows), o.out, "commands.txt", stdout)
+	err = publish(cli.Text("COMMANDS", rows), o.out, "commands.txt", stdout)
 	return !slices.ContainsFunc(rows, func(r cli.Row) bool { return !r.Passed() }), err
 }
 
@@ -68,6 +69,16 @@ func streams(ctx context.Context, o options, stdout, progress io.Writer) (bool, 
 	}
 	err = publish(bulk.Text(rows), o.out, "bulk.txt", stdout)
 	return !slices.ContainsFunc(rows, func(r bulk.Row) bool { return !r.Passed() }), err
+}
+
+// healthChecks measures what checking the health of many servers costs.
+func healthChecks(ctx context.Context, o options, stdout, progress io.Writer) (bool, error) {
+	rows, err := checks.Suite{Settle: 3 * time.Second, Measure: 10 * time.Second, Progress: progress}.Run(ctx)
+	if err != nil {
+		return false, err
+	}
+	err = publish(cli.Text("HEALTH CHECKS", rows), o.out, "checks.txt", stdout)
+	return !slices.ContainsFunc(rows, func(r cli.Row) bool { return !r.Passed() }), err
 }
 
 // publish prints a table and keeps it in a file.

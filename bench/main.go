@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/evs-project/evs/bench/checks"
 	"github.com/evs-project/evs/bench/harness"
 	"github.com/evs-project/evs/bench/packet"
 	"github.com/evs-project/evs/bench/report"
@@ -39,6 +40,9 @@ type options struct {
 }
 
 func main() {
+	if checks.Serve() {
+		return
+	}
 	opts, err := parse(os.Args[1:], os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return
@@ -78,7 +82,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	f.IntVar(&o.cpu, "cpu", runtime.NumCPU()-1, "processor to measure on")
 	f.StringVar(&o.out, "out", filepath.Join("bench", "out"), "directory for the report's files")
 	f.BoolVar(&o.check, "check", false, "exit with an error unless every bar is cleared")
-	f.StringVar(&o.only, "only", "", "run one suite: cost, of the data path, cli, of the commands, or bulk, of TCP through a director")
+	f.StringVar(&o.only, "only", "", "run one suite: cost, of the data path, cli, of the commands, bulk, of TCP through a director, or checks, of servers' health")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

@@ -32,6 +32,7 @@ enum abi { ABI_VERSION = 5 }; /* a table made by another is not opened */
 enum family { FAMILY_V4 = 4, FAMILY_V6 = 6 };
 
 #include "abi_mark.h"
+#include "abi_sync.h"
 
 /* The identity of a virtual service, and the key it is found by. A
  * firewall-mark service has only mark and family. */
@@ -181,27 +182,13 @@ struct estimator {
 };
 
 /* Which addresses can matter at all; a byte per hash value. */
-enum filter_bits { FILTER_VIP = 1, FILTER_RIP = 2 };
+enum filter_bits { FILTER_VIP = 1, FILTER_RIP = 2, FILTER_ANSWER = 4 };
 
 struct filter {
 	__u8 any; /* there are firewall-mark services: every address can be a VIP */
 	__u8 pad[7];
 	__u8 bits[FILTER_SIZE];
 };
-
-/* What was asked of a synchronisation daemon. */
-struct sync_daemon {
-	union addr group;
-	char interface[16];
-	__u16 max_len;
-	__u16 port; /* host order */
-	__u8 running;
-	__u8 sync_id;
-	__u8 ttl;
-	__u8 family; /* of group */
-};
-
-enum sync_role { SYNC_MASTER, SYNC_BACKUP, SYNC_ROLES };
 
 /* One value for the whole table, written by user space. */
 struct settings {

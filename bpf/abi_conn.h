@@ -54,6 +54,7 @@ enum conn_state {
 	STATE_COUNT,
 };
 #define NEXTHOP_HOME 0xffff /* of replies to the director itself, no index */
+#define NEXTHOP_ANSWERS 0xfffe /* of other methods: its answers come by here */
 
 #define STATE_MASK 31 /* tables by state have this many rows and one */
 
@@ -95,7 +96,7 @@ struct conn {
 	/* the bits of the client's address that its template goes by, and one;
 	 * 0: it holds none. Of a template: the high bits of the next */
 	__u8 control;
-	/* of replies: index + 1, 0 unknown, or NEXTHOP_HOME; of a template: seconds */
+	/* of replies: index + 1, 0 unknown, or one of NEXTHOP_*; of a template: seconds */
 	__u16 nexthop;
 	__u32 nexthop_stamp; /* jiffies of the last look-up; of a template: whom it holds */
 };

@@ -41,6 +41,29 @@ static __noinline int packet_is_stray(CTX *ctx, struct work *w, const struct set
 	return !route_ask(ctx);
 }
 
+/*
+ * An answer that is right as it is, as it comes from the VIP itself: it goes on as it
+ * was, and the connection takes a step. But what comes in with an address of the host's
+ * own is none: the kernel drops that over IPv4.
+ */
+static __always_inline int answer_pass(CTX *ctx, struct work *w, struct conn_ref *ref,
+				       __u32 now, const __u8 family)
+{
+	const struct pkt *p = &w->pkt;
+
+	if (CTX_IS_XDP) /* tc sees it too */
+		return LEAVE;
+	if (family == FAMILY_V4 && !p->home) {
+		w->route.src = p->daddr;
+		route_to(&w->route, &p->saddr, family);
+		if (route_ask(ctx))
+			return LEAVE;
+	}
+	conn_step(ref, p, true, now, family);
+	packet_count(p, ref, true, family);
+	return LEAVE;
+}
+
 static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 					 const __u8 family)
 {
@@ -65,6 +88,8 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 		return -REASON_NO_CONNECTION;
 	if (rc)
 		return rc;
+	if (p->reply && life_method(ref.life) != METHOD_MASQ)
+		return answer_pass(ctx, w, &ref, now, family);
 	/* of what the host sends, only a server's answers are replies */
 	if (p->home && p->reply && !(ref.dst->flags & DST_LOCAL))
 		return LEAVE;

@@ -36,8 +36,13 @@ static __always_inline __u8 filter_look(const struct pkt *p, const __u8 family)
 	__u32 zero = 0;
 	struct filter *f = bpf_map_lookup_elem(&filter_map, &zero);
 
+	__u8 to, from;
+
 	if (!f)
 		return 0;
-	return ((f->bits[filter_hash(&p->daddr, family)] | f->any) & FILTER_VIP) |
-	       (f->bits[filter_hash(&p->saddr, family)] & FILTER_RIP);
+	to = f->bits[filter_hash(&p->daddr, family)] | f->any;
+	from = f->bits[filter_hash(&p->saddr, family)] | f->any;
+	if (CTX_IS_XDP) /* leaves answers that pass by to tc */
+		return (to & FILTER_VIP) | (from & FILTER_RIP);
+	return (to & FILTER_VIP) | (from & FILTER_RIP) | (from & FILTER_VIP) * FILTER_ANSWER;
 }

@@ -63,16 +63,28 @@ static __always_inline __u16 server_port(const struct conn *c, union life l, con
 	return d->port && !(l.flags & CONN_SAME_PORT) ? d->port : c->vport;
 }
 
-/* Whether the server of the slot is the sender of a reply. Replies of other
- * methods go by without us, and if they are routed through us, untouched. */
-static __always_inline bool slot_answers(const struct conn *c, union life l, const struct dst *d,
-					 const struct flow *f, const struct pkt *p,
-					 const __u8 family)
+/* Whether the slot's connection is one of other methods, whose server answers as the
+ * VIP. Most such answers go by without us. */
+static __always_inline bool slot_is_self(struct bucket6 *b, int i, const struct flow *f,
+					 const struct pkt *p, const __u8 family)
 {
-	return life_method(l) == METHOD_MASQ &&
-	       (family == FAMILY_V4 ? d->addr.w[0] == p->saddr.w[0]
+	if (p->quote || b->slot[i].vport != f->rport)
+		return false;
+	if (family == FAMILY_V4)
+		return b->slot[i].vaddr == p->saddr.w[0];
+	return addr_equal(&b->ends[i].vaddr, &p->saddr);
+}
+
+/* Whether the sender of a reply is the server of the slot. */
+static __always_inline bool slot_answers(struct bucket6 *b, int i, union life l,
+					 const struct dst *d, const struct flow *f,
+					 const struct pkt *p, const __u8 family)
+{
+	if (life_method(l) != METHOD_MASQ)
+		return slot_is_self(b, i, f, p, family);
+	return (family == FAMILY_V4 ? d->addr.w[0] == p->saddr.w[0]
 				    : addr_equal(&d->addr, &p->saddr)) &&
-	       server_port(c, l, d) == f->rport;
+	       server_port(&b->slot[i], l, d) == f->rport;
 }
 
 /* Whether what has run out is a template that holds connections. */
@@ -97,7 +109,7 @@ static __always_inline bool slot_match(struct bucket6 *b, int i, const struct fl
 	if (!life_valid(l, now) && !template_stays(c, l))
 		return false;
 	d = dst_get(c->dst);
-	if (!d || (f->reply && !slot_answers(c, l, d, f, p, family)))
+	if (!d || (f->reply && !slot_answers(b, i, l, d, f, p, family)))
 		return false;
 	ref->conn = c;
 	ref->dst = d;

@@ -82,6 +82,8 @@ static __always_inline int hop_find(CTX *ctx, struct work *w, struct conn_ref *r
 		   : hop_forward(ctx, w, ref, now, hop);
 	if (rc)
 		return reply && rc != -REASON_FORWARDING_DISABLED ? LEAVE : rc;
+	if (life_method(ref->life) == METHOD_TUNNEL && !tunnel_begins(ref->dst))
+		return -REASON_NO_ROUTE;
 	rc = ctx_size_check(ctx, &w->pkt, hop->ifindex, reply ? 0 : ref->dst->mtu,
 			    method_overhead(ref));
 	if (rc)

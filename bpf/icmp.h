@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "nexthop.h"
 #include "quote.h"
 #include "sum.h"
 
@@ -66,14 +67,6 @@ static __always_inline __u32 icmp_room(CTX *ctx, const struct pkt *p, __u32 head
 	    bpf_skb_adjust_room(ctx, headers, BPF_ADJ_ROOM_MAC, 0))
 		return 0;
 	return quote;
-}
-
-/* An address of an interface. */
-static __always_inline union addr *link_addr(__u32 ifindex, const __u8 family)
-{
-	__u64 key = (__u64)family << 32 | ifindex;
-
-	return bpf_map_lookup_elem(&link_addrs, &key);
 }
 
 #define ICMP_FROM_LINK 0x10000 /* beside type and code: not from the VIP */

@@ -5,7 +5,6 @@
 #include "birth.h"
 #include "bypass.h"
 #include "defence.h"
-#include "fwd/tunnel.h"
 #include "leave.h"
 #include "one_packet.h"
 #include "persist.h"
@@ -47,7 +46,7 @@ static __always_inline union life life_first(union life l, const struct pkt *p, 
 					     const struct settings *set)
 {
 	if (!p->quote) {
-		l = life_after(l, p, false, now, set);
+		l = life_after(l, p, way_first(l), now, set);
 		if (set->sysctl[SYSCTL_DROP_ENTRY])
 			l.state |= PACKET_ONE; /* which asks how many there were */
 		return l;
@@ -71,9 +70,8 @@ static __always_inline bool method_supported(__u8 method, const struct dst *d, _
 	case METHOD_ROUTE:
 		return d->family == family;
 	case METHOD_LOCAL:
-		return true;
 	case METHOD_TUNNEL:
-		return tunnel_supported(d);
+		return true;
 	}
 	return false;
 }
@@ -267,7 +265,7 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 		    !conn_leave_behind(p, ref, hash, set, family))
 			return 0;
 	}
-	if (interest & FILTER_RIP) {
+	if (interest & (FILTER_RIP | FILTER_ANSWER)) {
 		flow_reply(p, &f, family);
 		p->reply = conn_find(&f, p, client_hash(&f), now, ref, family);
 		if (p->reply)

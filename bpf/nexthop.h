@@ -28,6 +28,14 @@ static __always_inline struct nexthop *nexthop_get(__u32 index_plus_1)
 	return bpf_map_lookup_elem(&nexthops, &index);
 }
 
+/* An address of an interface. */
+static __always_inline union addr *link_addr(__u32 ifindex, const __u8 family)
+{
+	__u64 key = (__u64)family << 32 | ifindex;
+
+	return bpf_map_lookup_elem(&link_addrs, &key);
+}
+
 /* Whether the entry is that of the answer. */
 static __always_inline bool nexthop_is(const struct nexthop *n, const struct bpf_fib_lookup *fib)
 {

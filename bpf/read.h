@@ -27,7 +27,7 @@ static __always_inline int packet_read(CTX *ctx, struct pkt *p, __u8 *interest,
 	    (CTX_IS_XDP || p->fragment || !whole || !quote_parse(ctx, p, family)))
 		return LEAVE;
 	*interest = filter_look(p, family);
-	if (!*interest)
+	if (!*interest || (*interest == FILTER_ANSWER && (p->fragment || p->quote)))
 		return LEAVE;
 	if (!whole) {
 		ctx_count_left(REASON_MALFORMED);

@@ -27,42 +27,43 @@ enum tcp_event { EVENT_SYN, EVENT_FIN, EVENT_ACK, EVENT_RST, EVENT_NONE };
  * replies we never see. */
 enum direction { FORWARD, REPLY, ONE_WAY };
 
-#define STRICT 4 /* secure_tcp: who has not answered is not believed as easily */
+/* STRICT: secure_tcp; who has not answered is not believed as easily. */
+enum strictness { USUAL, STRICT };
 
-/* [direction, and STRICT][event][state] */
-static const __u8 tcp_next[8][4][16] = {
-	[FORWARD] = {
+/* [strictness][direction][event][state] */
+static const __u8 tcp_next[2][4][4][16] = {
+	[USUAL][FORWARD] = {
 		/*               NO  ES  SS  SR  FW  TW  CL  CW  LA  LI  SA */
 		[EVENT_SYN] = {SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR},
 		[EVENT_FIN] = {CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, TW},
 		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES},
 		[EVENT_RST] = {CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, SR},
 	},
-	[REPLY] = {
+	[USUAL][REPLY] = {
 		[EVENT_SYN] = {SS, ES, SS, SR, SS, SS, SS, SS, SS, LI, SR},
 		[EVENT_FIN] = {TW, FW, SS, TW, FW, TW, CL, TW, LA, LI, TW},
 		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, LA, ES, ES},
 		[EVENT_RST] = {CL, CL, SS, CL, CL, TW, CL, CL, CL, CL, CL},
 	},
-	[ONE_WAY] = {
+	[USUAL][ONE_WAY] = {
 		[EVENT_SYN] = {SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR},
 		[EVENT_FIN] = {CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW},
 		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES},
 		[EVENT_RST] = {CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL},
 	},
-	[STRICT | FORWARD] = {
+	[STRICT][FORWARD] = {
 		[EVENT_SYN] = {SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SA},
 		[EVENT_FIN] = {CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, SA},
 		[EVENT_ACK] = {ES, ES, SS, SR, FW, TW, CL, CW, CL, LI, SA},
 		[EVENT_RST] = {CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL},
 	},
-	[STRICT | REPLY] = {
+	[STRICT][REPLY] = {
 		[EVENT_SYN] = {SS, ES, SS, SA, SS, SS, SS, SS, SS, LI, SA},
 		[EVENT_FIN] = {TW, FW, SS, TW, FW, TW, CL, TW, LA, LI, TW},
 		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, LA, ES, ES},
 		[EVENT_RST] = {CL, CL, SS, CL, CL, TW, CL, CL, CL, CL, CL},
 	},
-	[STRICT | ONE_WAY] = {
+	[STRICT][ONE_WAY] = {
 		[EVENT_SYN] = {SA, ES, ES, SR, SA, SA, SA, SA, SA, SA, SA},
 		[EVENT_FIN] = {CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW},
 		[EVENT_ACK] = {ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES},
@@ -104,17 +105,30 @@ static __always_inline enum tcp_event tcp_event(__u8 flags)
 	return EVENT_NONE;
 }
 
-static __always_inline enum direction life_direction(union life l, bool reply)
+/* Which way a connection's first packet goes. */
+static __always_inline enum direction way_first(union life l)
 {
-	if (reply)
-		return REPLY;
 	return life_method(l) == METHOD_MASQ ? FORWARD : ONE_WAY;
+}
+
+/* Which way another one goes. A server that need not answer by the director may do so
+ * all the same: from then on both sides are seen. */
+static __always_inline enum direction way_of(struct conn *c, union life l, bool reply)
+{
+	if (life_method(l) == METHOD_MASQ)
+		return reply ? REPLY : FORWARD;
+	if (reply)
+		c->nexthop = NEXTHOP_ANSWERS;
+	else if (c->nexthop != NEXTHOP_ANSWERS)
+		return ONE_WAY;
+	return reply ? REPLY : FORWARD;
 }
 
 static __always_inline __u8 state_next(const struct pkt *p, __u8 way, __u8 state,
 				       const struct settings *set)
 {
 	enum tcp_event event;
+	__u32 strict;
 
 	if (p->proto == IPPROTO_UDP)
 		return STATE_UDP;
@@ -124,8 +138,9 @@ static __always_inline __u8 state_next(const struct pkt *p, __u8 way, __u8 state
 	if (event == EVENT_NONE)
 		return STATE_CLOSE;
 	/* 2 and 3 are at work; without a branch, as the verifier would follow both */
-	way |= (set->sysctl[SYSCTL_SECURE_TCP] & 2) * (STRICT / 2);
-	return tcp_next[way & 7][event & 3][state & 15];
+	strict = set->sysctl[SYSCTL_SECURE_TCP] / 2 % 2;
+	KEEP_VALUE(strict); /* Linux 6.1 knows no bounds of what is joined from two */
+	return tcp_next[strict % 2][way % 4][event % 4][state % 16];
 }
 
 /* The packets counted after one more. */
@@ -137,17 +152,18 @@ static __always_inline __u8 packets_after(__u8 state, bool reply)
 }
 
 /* The life after a packet: its state, and the time it may stay in it. */
-static __always_inline union life life_after(union life l, const struct pkt *p, bool reply,
-					     __u32 now, const struct settings *set)
+static __always_inline union life life_after(union life l, const struct pkt *p,
+					     enum direction way, __u32 now,
+					     const struct settings *set)
 {
-	__u8 state = state_next(p, life_direction(l, reply), l.state & STATE_MASK, set);
+	__u8 state = state_next(p, way, l.state & STATE_MASK, set);
 
-	l.state = state | packets_after(l.state, reply);
+	l.state = state | packets_after(l.state, way == REPLY);
 	if (ACTIVE_STATES >> state & 1)
 		l.flags &= ~CONN_INACTIVE;
 	else
 		l.flags |= CONN_INACTIVE;
-	if ((ASSURED_STATES | reply << STATE_UDP) >> state & 1)
+	if ((ASSURED_STATES | (way == REPLY) << STATE_UDP) >> state & 1)
 		l.flags |= CONN_ASSURED;
 	l.expires = now + set->timeout[state & STATE_MASK] * conf_hz;
 	return l;
@@ -155,12 +171,12 @@ static __always_inline union life life_after(union life l, const struct pkt *p, 
 
 /* The same for a connection that is stepped. A function of its own for the verifier's
  * sake, which else follows each state to the end of the program. */
-__noinline __u64 life_next(const struct pkt *p, __u64 life, __u32 reply, __u32 now)
+__noinline __u64 life_next(const struct pkt *p, __u64 life, __u32 way, __u32 now)
 {
 	const struct settings *set = settings_get();
 	union life l = {.word = life};
 
-	return p && set ? life_after(l, p, reply, now, set).word : life;
+	return p && set ? life_after(l, p, way, now, set).word : life;
 }
 
 /* Tells the template, if there is one, that a server has answered. */
@@ -180,11 +196,12 @@ static __always_inline void conn_assure(const struct conn_ref *ref, const __u8 f
 static __always_inline void conn_step(struct conn_ref *ref, const struct pkt *p, bool reply,
 				      __u32 now, const __u8 family)
 {
+	enum direction way = way_of(ref->conn, ref->life, reply);
 	union life old = ref->life, next;
 
 #pragma clang loop unroll(disable)
 	for (int tries = 0; tries < 3; tries++) {
-		next.word = life_next(p, old.word, reply, now);
+		next.word = life_next(p, old.word, way, now);
 		if (next.state == old.state && next.flags == old.flags &&
 		    next.expires - old.expires < conf_hz / 8)
 			return;

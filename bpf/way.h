@@ -4,6 +4,19 @@
 
 #include "mtu.h"
 
+/* A tunnel to a server that was out of reach when it was added begins, once there is a
+ * way, at the address of the interface that leads there, as it would have. */
+static __always_inline void source_learn(struct dst *d, __u32 ifindex)
+{
+	union addr *own;
+
+	if (d->source.q[0] || d->source.q[1])
+		return;
+	own = link_addr(ifindex, d->family);
+	if (own)
+		d->source = *own;
+}
+
 /*
  * Asks for the way to a destination, w->route, and notes it there: 0, or a reason. From
  * a client of another family, the packet goes within one from the director. A function
@@ -27,6 +40,8 @@ __noinline int dst_route(CTX *ctx, struct work *w, __u32 dst)
 	d->nexthop_stamp = now_jiffies();
 	d->nexthop = rc ? 0 : w->route.index;
 	d->mtu = rc ? 0 : path_mtu(ctx, d);
+	if (!rc)
+		source_learn(d, w->route.ifindex);
 	return rc;
 }
 

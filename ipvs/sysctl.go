@@ -122,7 +122,7 @@ type SysctlValue struct{ Name, Value string }
 func (t *Table) SetSysctls(values []SysctlValue) error {
 	var errs []error
 	for _, v := range values { // what needs no table is checked before one is made
-		errs = append(errs, v.write(&datapath.Settings{}, false))
+		errs = append(errs, v.Validate())
 	}
 	if err := errors.Join(errs...); err != nil || len(values) == 0 {
 		return err
@@ -138,6 +138,10 @@ func (t *Table) SetSysctls(values []SysctlValue) error {
 		return dp.Defend()
 	})
 }
+
+// Validate reports why no table could have the value, as SetSysctls would; of one
+// that is given in part it cannot tell.
+func (v SysctlValue) Validate() error { return v.write(&datapath.Settings{}, false) }
 
 // write puts the value into settings. Unless they are those in force, a value
 // that is given in part is not judged.

@@ -187,11 +187,11 @@ func median(all []time.Duration) time.Duration {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// Text renders the rows for a terminal.
-func Text(rows []Row) string {
+// Text renders the rows for a terminal, under a heading.
+func Text(heading string, rows []Row) string {
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "COMMANDS\tMEASURED\tBAR\tRESULT")
+	fmt.Fprintln(w, heading+"\tMEASURED\tBAR\tRESULT")
 	for _, r := range rows {
 		bar, result := "", ""
 		if r.Most > 0 {

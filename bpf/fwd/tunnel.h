@@ -25,7 +25,8 @@ static __always_inline __u32 tunnel_overhead(const struct dst *d)
 	return ip_bytes(d->family) + encap_bytes(d);
 }
 
-static __always_inline bool tunnel_supported(const struct dst *d)
+/* Whether an address of the director's is known that a tunnel to there can begin at. */
+static __always_inline bool tunnel_begins(const struct dst *d)
 {
 	return d->source.q[0] || d->source.q[1];
 }

@@ -14,6 +14,7 @@ var verbs = []func() *cobra.Command{
 	restoreVerb,
 	markVerb,
 	sysctlVerb,
+	configVerb,
 	attachVerb,
 	detachVerb,
 	statusVerb,

@@ -234,8 +234,9 @@ type controlFilter struct {
 type controlFilterBits uint32
 
 const (
-	controlFilterBitsFILTER_VIP controlFilterBits = 1
-	controlFilterBitsFILTER_RIP controlFilterBits = 2
+	controlFilterBitsFILTER_VIP    controlFilterBits = 1
+	controlFilterBitsFILTER_RIP    controlFilterBits = 2
+	controlFilterBitsFILTER_ANSWER controlFilterBits = 4
 )
 
 type controlIfname struct {

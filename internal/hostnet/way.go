@@ -19,6 +19,7 @@ type Way struct {
 	Via    netip.Addr // invalid: straight to the destination
 	Source netip.Addr // the kernel's choice, where none was asked for
 	Local  bool       // to the host itself
+	MTU    int        // of the interface; what was learned of the path is left aside
 	// Unreachable says why there is no way, "" where there is one.
 	Unreachable string
 }
@@ -49,7 +50,7 @@ func WayTo(to, from netip.Addr) (Way, error) {
 		w.Source = source.Unmap()
 	}
 	if l, err := netlink.LinkByIndex(r.LinkIndex); err == nil {
-		w.Iface = l.Attrs().Name
+		w.Iface, w.MTU = l.Attrs().Name, l.Attrs().MTU
 	}
 	return w, nil
 }

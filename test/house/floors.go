@@ -14,7 +14,7 @@ type floor struct {
 // floors are the storeys of the house from the ground up. A new package gets a
 // place here.
 var floors = []floor{
-	{"ground", []string{"internal/sched", "internal/hostnet"}},
+	{"ground", []string{"internal/sched", "internal/hostnet", "internal/document"}},
 	{"data path", []string{"internal/datapath"}},
 	{"table", []string{"ipvs"}},
 	{"languages and senses", []string{"internal/ipvsadm", "internal/options", "internal/listing", "internal/config", "internal/health", "internal/weight", "internal/manual"}},

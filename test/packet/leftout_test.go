@@ -11,16 +11,8 @@ var leftOut = merge(
 		"fwmark-all-ipip": {10},
 		"fwmark-all-nat":  {10},
 	}),
-	left("refusals for a tunnel without a route", map[string][]int{
-		"unreachable-server":    {12, 13, 14, 15},
-		"unreachable-server-v6": {11, 12, 13, 14},
-	}),
 	left("the kernel loses these answers: it leaves the addresses out of the sum; they are delivered", map[string][]int{
 		"local-server-v6": {22, 24},
-	}),
-	left("answers of the director itself pass a local connection by", map[string][]int{
-		"local-server-v4": {25},
-		"local-server-v6": {25},
 	}),
 )
 

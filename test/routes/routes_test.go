@@ -1,10 +1,14 @@
 package routes
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/evs-project/evs/internal/lab"
 	"github.com/evs-project/evs/test/cluster"
@@ -204,4 +208,41 @@ func TestServersAreReachedByABridgeOfTheDirector(t *testing.T) {
 			}
 		}
 	})
+}
+
+// hearErrors has a socket told of every ICMP error.
+func hearErrors(c net.Conn) error {
+	raw, err := c.(*net.UDPConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var refused error
+	err = raw.Control(func(fd uintptr) {
+		refused = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_RECVERR, 1)
+	})
+	return errors.Join(err, refused)
+}
+
+func TestATunnelBeginsOnceThereIsARouteToItsServer(t *testing.T) {
+	for _, door := range []string{"tc", "xdp"} {
+		t.Run(door, func(t *testing.T) {
+			l := cluster.Up(t, lab.Spec{Name: "later-" + door, Method: lab.Tunnel, Servers: 1, XDP: door == "xdp"})
+			cluster.On(t, l, lab.Director, "evs attach --mode "+door+`
+				ip route add unreachable 192.0.2.2/32
+				ipvsadm -A -u 203.0.113.10:7 -s rr
+				ipvsadm -a -u 203.0.113.10:7 -r 192.0.2.2 -i`)
+			c := dial(t, l, 1, "udp")
+			// a socket of UDP is not told of ICMP's soft errors unless it asks
+			if err := hearErrors(c); err != nil {
+				t.Fatal(err)
+			}
+			if err := echo(c, "anybody there", time.Second); !errors.Is(err, unix.EHOSTUNREACH) {
+				t.Errorf("without a route: %v, want that the host is unreachable", err)
+			}
+			cluster.On(t, l, lab.Director, "ip route del unreachable 192.0.2.2/32")
+			if err := echo(c, "and now", time.Second); err != nil {
+				t.Errorf("with a route: %v\n%s", err, cluster.On(t, l, lab.Director, "evs status"))
+			}
+		})
+	}
 }
