@@ -14,6 +14,10 @@ TEST_TIMEOUT ?= 15m
 # How many packets `mutate` changes for each door.
 MUTANTS ?= 10000000
 
+# How many SYNs `flood` sends, and how many connections `drift` makes.
+FLOOD ?= 5000000
+DRIFT ?= 2000000
+
 # 2.45 is the last whose parts all come from the public Go module proxy.
 NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
 
@@ -23,7 +27,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-generate build generate check-generated lint test test-kernels bench demo model mutate fuzz man packages clean root
+.PHONY: help deps deps-generate build generate check-generated lint test test-kernels bench demo model mutate drift flood fuzz man packages clean root
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +70,12 @@ demo: root deps build ## show a load balancer at work, from nothing, in two minu
 
 mutate: root ## run 10 million mutated packets through both doors (root); MUTANTS=N for others
 	EVS_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 2h -v -run TestMutatedPackets ./test/packet
+
+drift: root ## two million connections and edits meanwhile, and no count drifts (root); DRIFT=N for others
+	EVS_DRIFT=$(DRIFT) $(GO) test -count=1 -timeout 2h -v -run TestCountsNeverDrift ./test/packet
+
+flood: root ## five million spoofed SYNs at each of four tables with clients (root); FLOOD=N for others
+	EVS_FLOOD=$(FLOOD) $(GO) test -count=1 -timeout 2h -v -run TestAFloodLoses ./test/packet
 
 model: root deps ## compare the data path with the model over a million random steps (root)
 	EVS_MODEL_STEPS=1000000 $(GO) test -count=1 -timeout 2h -v ./test/model

@@ -185,8 +185,9 @@ struct estimator {
 enum filter_bits { FILTER_VIP = 1, FILTER_RIP = 2, FILTER_ANSWER = 4 };
 
 struct filter {
-	__u8 any; /* there are firewall-mark services: every address can be a VIP */
-	__u8 pad[7];
+	/* there are firewall-mark services, of IPv4, of IPv6: every address can be a VIP */
+	__u8 any[2];
+	__u8 pad[6];
 	__u8 bits[FILTER_SIZE];
 };
 
@@ -211,7 +212,7 @@ struct settings {
 	__u32 cut_out, cut_in;
 };
 
-/* The sweep's own memory, written by the timer alone. */
+/* The sweep's own memory, written by the timer alone, but for the first. */
 struct sweep {
 	__u64 expired;	   /* connections ended since the table was made */
 	__u64 passes;	   /* times the whole table was swept */
@@ -257,6 +258,8 @@ enum reason {
 	REASON_DROPPED_PACKET,	    /* by drop_packet: it would have begun a connection */
 	REASON_DROPPED_ENTRY,	    /* by drop_entry: a connection ended */
 	REASON_BYPASSED,	    /* no destination: the connection goes on to where it was sent */
+	REASON_HALF_OPEN_EVICTED,   /* a half-open connection gave way to a newer one */
+	REASON_RESET,		    /* a segment of a connection that is reset: became one, or two */
 	REASON_COUNT,
 };
 

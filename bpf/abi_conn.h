@@ -51,6 +51,9 @@ enum conn_state {
 	STATE_SCTP_SHUTDOWN_ACK_SENT,
 	STATE_SCTP_REJECTED,
 	STATE_SCTP_CLOSED,
+	/* of TCP, ended by an operator: its segments become resets (reset.h) */
+	STATE_RESET,	  /* the client is told */
+	STATE_RESET_BOTH, /* and the server */
 	STATE_COUNT,
 };
 #define NEXTHOP_HOME 0xffff /* of replies to the director itself, no index */
@@ -71,6 +74,10 @@ enum template_state {
 	TEMPLATE_ASSURED = 1, /* a server has answered one of its connections */
 	TEMPLATE_DUE = 2,     /* has run out, and waits for those it holds */
 };
+
+/* How long a connection stays when its segments become resets: until one has, that is
+ * the timeout of its state; then so long, for those that are still on their way. */
+enum reset_time { RESET_LINGER_SECONDS = 1 };
 
 /* How long a template that has run out stays for those it holds. */
 enum template_time { HELD_SECONDS = 60 };
@@ -99,6 +106,14 @@ struct conn {
 	/* of replies: index + 1, 0 unknown, or one of NEXTHOP_*; of a template: seconds */
 	__u16 nexthop;
 	__u32 nexthop_stamp; /* jiffies of the last look-up; of a template: whom it holds */
+};
+
+/* How many connections of a family are half-open, and where their ring is (flood.h);
+ * a cache line. */
+struct flood {
+	__s32 half_open;
+	__u32 turn; /* counts the places taken */
+	__u64 spare[7];
 };
 
 /* The addresses of a connection over IPv6. */
@@ -149,4 +164,5 @@ struct call_id {
 
 _Static_assert(sizeof(struct conn) == 32, "conn");
 _Static_assert(sizeof(struct dst_conf) == 16, "dst_conf");
+_Static_assert(sizeof(struct flood) == 64, "flood");
 _Static_assert(sizeof(struct bucket6) == 2 * sizeof(struct bucket4), "bucket6");

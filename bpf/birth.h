@@ -205,3 +205,9 @@ __noinline int conn_birth6(const struct birth *b, const struct pkt *p)
 {
 	return b && p ? birth(b, p, FAMILY_V6) : BIRTH_FULL;
 }
+
+static __always_inline int conn_birth(const struct birth *b, const struct pkt *p,
+				      const __u8 family)
+{
+	return family == FAMILY_V6 ? conn_birth6(b, p) : conn_birth4(b, p);
+}

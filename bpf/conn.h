@@ -19,7 +19,8 @@
  *    from. If the slot has died, or lives again as another connection, the
  *    swap fails and nothing is changed.
  *  - Counts move with the swaps: the CPU whose swap succeeded, and no other,
- *    adjusts dst.active and dst.inactive, so each transition is counted once.
+ *    adjusts dst.active, dst.inactive and flood.half_open, so each transition is
+ *    counted once.
  * A look-up on a weakly ordered CPU may still read a key from before a LIVE it
  * saw; it then misses, and the birth, under the lock, finds the slot.
  *
@@ -121,6 +122,14 @@ static __always_inline __u32 overflow_group(__u64 hash, const __u8 family)
 	return bucket_first(hash, family) & (OVERFLOW_HINTS - 1);
 }
 
+/* The hash of who a connection or template in a slot belongs to. */
+static __always_inline __u64 conn_hash(struct conn *c)
+{
+	struct flow f = {.key = *conn_key(c), .proto = c->proto};
+
+	return client_hash(&f);
+}
+
 /* The lock under which connections of a client are born. */
 static __always_inline struct birth_lock *birth_lock_get(__u64 hash)
 {
@@ -154,6 +163,44 @@ static __always_inline enum method life_method(union life l)
 	return l.flags / CONN_METHOD & 3;
 }
 
+/* States in which only one end has spoken, of a connection, or of none yet: what
+ * spoofed packets make. */
+#define HALF_OPEN_STATES                                                       \
+	(1 << STATE_NONE | 1 << STATE_SYN_RECV | 1 << STATE_SYNACK |            \
+	 1 << STATE_SCTP_INIT1 | 1 << STATE_SCTP_INIT |                         \
+	 1 << STATE_SCTP_COOKIE_SENT | 1 << STATE_SCTP_COOKIE_REPLIED |         \
+	 1 << STATE_SCTP_COOKIE_WAIT | 1 << STATE_SCTP_COOKIE |                 \
+	 1 << STATE_SCTP_COOKIE_ECHOED)
+
+static __always_inline bool life_half_open(union life l)
+{
+	return HALF_OPEN_STATES >> (l.state & STATE_MASK) & 1;
+}
+
+static __always_inline struct flood *flood_get(const __u8 family)
+{
+	__u32 index = family == FAMILY_V6;
+
+	return bpf_map_lookup_elem(&floods, &index);
+}
+
+/* Counts a connection that is now half-open, or no more: see flood.h. */
+static __always_inline void half_count(union life l, int by, const __u8 family)
+{
+	struct flood *f = flood_get(family);
+
+	if (f && life_half_open(l))
+		__sync_fetch_and_add(&f->half_open, by);
+}
+
+/* Whether it was ended by an operator, and its segments become resets. */
+static __always_inline bool life_resets(union life l)
+{
+	__u8 state = l.state & STATE_MASK;
+
+	return state >= STATE_RESET && state <= STATE_RESET_BOTH;
+}
+
 static __always_inline void dst_count(struct dst *d, __u8 flags, int by)
 {
 	if (flags & CONN_INACTIVE)
@@ -164,14 +211,16 @@ static __always_inline void dst_count(struct dst *d, __u8 flags, int by)
 
 /* Takes a connection or template that has ended out of all counts. */
 static __always_inline void conn_uncount(struct dst *d, __u32 dst, __u8 proto, union life l,
-					 __u32 group)
+					 __u32 group, const __u8 family)
 {
 	__u32 *hint;
 
-	if (proto & TEMPLATE)
+	if (proto & TEMPLATE) {
 		__sync_fetch_and_add(&d->persistent, -1);
-	else
+	} else {
 		dst_count(d, l.flags, -1);
+		half_count(l, -1, family);
+	}
 	dst_left(dst, d);
 	if (l.flags & CONN_OVERFLOW) {
 		hint = bpf_map_lookup_elem(&overflow_hints, &group);
@@ -180,15 +229,11 @@ static __always_inline void conn_uncount(struct dst *d, __u32 dst, __u8 proto, u
 	}
 }
 
-/* Ends a connection whose life was l. False if another CPU was first. */
-static __always_inline bool conn_end(struct conn *c, struct dst *d, union life l,
-				     __u32 group)
+/* Ends a connection whose life was l; it still counts. False if another CPU was
+ * first. */
+static __always_inline bool conn_end(struct conn *c, union life l)
 {
 	union life dead = {.gen = l.gen};
-	__u32 dst = c->dst;
 
-	if (CAS(conn_life(c), l.word, dead.word) != l.word)
-		return false;
-	conn_uncount(d, dst, 0, l, group);
-	return true;
+	return CAS(conn_life(c), l.word, dead.word) == l.word;
 }

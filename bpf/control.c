@@ -17,6 +17,7 @@ const volatile struct {
 	enum dst_slots dst_slots;
 	enum template_state template_state;
 	enum template_time template_time;
+	enum reset_time reset_time;
 	enum svc_state svc_state;
 	enum svc_flags svc_flags;
 	enum dst_flags dst_flags;

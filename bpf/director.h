@@ -9,6 +9,7 @@
 #include "forward.h"
 #include "look.h"
 #include "read.h"
+#include "reset.h"
 
 /*
  * Whether a packet of no connection comes from the port of a masqueraded server, so
@@ -53,6 +54,8 @@ static __always_inline int answer_pass(CTX *ctx, struct work *w, struct conn_ref
 
 	if (CTX_IS_XDP) /* tc sees it too */
 		return LEAVE;
+	if (life_resets(ref->life)) /* it may be the host, asking the client to speak */
+		return LEAVE;
 	if (family == FAMILY_V4 && !p->home) {
 		w->route.src = p->daddr;
 		route_to(&w->route, &p->saddr, family);
@@ -93,6 +96,8 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	/* of what the host sends, only a server's answers are replies */
 	if (p->home && p->reply && !(ref.dst->flags & DST_LOCAL))
 		return LEAVE;
+	if (life_resets(ref.life) && !p->quote && !reset_passes(w, &ref, now))
+		return -REASON_RESET;
 	return conn_forward(ctx, w, &ref, p->reply, now, verdict, family);
 }
 

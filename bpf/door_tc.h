@@ -13,6 +13,8 @@
 #include "kept.h"
 #include "leave.h"
 #include "nexthop.h"
+#include "resegment.h"
+#include "reset.h"
 
 static __always_inline bool ctx_can_reach(CTX *ctx, const struct hop *hop)
 {
@@ -85,10 +87,18 @@ static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reas
 	return icmp_allowed() && vip_can_tell(ctx, p, reason);
 }
 
+/* Asks for the way back to who sent the packet: 0, or a reason. */
+static __always_inline int sender_route(CTX *ctx, struct work *w)
+{
+	w->route.family = w->pkt.family;
+	w->route.src = w->pkt.daddr;
+	w->route.dst = w->pkt.saddr;
+	return route_ask(ctx);
+}
+
 /* Turns the packet into the error w->error, and sends that. */
 __noinline int error_send(CTX *ctx, struct work *w)
 {
-	struct hop hop = {};
 	struct pkt *p;
 
 	if (!w)
@@ -96,13 +106,40 @@ __noinline int error_send(CTX *ctx, struct work *w)
 	p = &w->pkt;
 	if (p->home)
 		return icmp_make(ctx, p, w->error, ctx_ifindex(ctx)) ? ctx_deliver(ctx) : CTX_DROP;
-	w->route.family = p->family;
-	w->route.src = p->daddr;
-	w->route.dst = p->saddr;
-	if (route_ask(ctx) || !icmp_make(ctx, p, w->error, w->route.ifindex))
+	if (sender_route(ctx, w) || !icmp_make(ctx, p, w->error, w->route.ifindex))
 		return CTX_DROP;
-	hop.ifindex = w->route.ifindex;
-	return ctx_send(ctx, &hop, &w->route);
+	return neighbour_send(w->route.ifindex, &w->route);
+}
+
+/* Sends what becomes of a segment of a connection that is reset (reset.h). What goes
+ * on comes in once more, a reset of its sender's now; of what the host sends, it goes
+ * out. A function of its own for the verifier's sake. */
+__noinline int reset_send(CTX *ctx, struct work *w)
+{
+	struct pkt *p;
+	__u32 again;
+	struct said said;
+
+	if (!w || !w->reset || !segment_read(ctx, &w->pkt, &said))
+		return CTX_DROP;
+	p = &w->pkt;
+	again = p->home ? 0 : BPF_F_INGRESS;
+	if (w->reset & RESET_ON) {
+		if (!segment_write(ctx, p, said.seq, said.ack, TCP_RST | (said.flags & TCP_ACK)))
+			return CTX_DROP;
+		if (!(w->reset & RESET_BACK))
+			return bpf_redirect(ctx_ifindex(ctx), again);
+		/* Of what the host sends, this runs within it, and leaves w as it was: the
+		 * packet is the same. */
+		bpf_clone_redirect(ctx, ctx_ifindex(ctx), again);
+	}
+	if (!segment_answer(ctx, p, &said))
+		return CTX_DROP;
+	if (p->home)
+		return ctx_deliver(ctx);
+	if (sender_route(ctx, w))
+		return CTX_DROP;
+	return neighbour_send(w->route.ifindex, &w->route);
 }
 
 /* Drops the packet, and tells its sender why where there is an error for it. A
@@ -112,6 +149,8 @@ __noinline int ctx_refuse(CTX *ctx, struct work *w, int reason)
 	if (!w)
 		return CTX_DROP;
 	count(reason);
+	if (reason == REASON_RESET)
+		return reset_send(ctx, w);
 	if (!refusal_told(ctx, &w->pkt, reason))
 		return CTX_DROP;
 	w->error = icmp_what(reason, w->pkt.family);

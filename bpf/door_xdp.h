@@ -59,7 +59,7 @@ static __always_inline int ctx_deliver(CTX *ctx)
 	return CTX_PASS;
 }
 
-/* Drops the packet; but who is owed an error gets it from tc. */
+/* Drops the packet; but who is owed an error or a reset gets it from tc. */
 static __always_inline int ctx_refuse(CTX *ctx, struct work *w, int reason)
 {
 	switch (reason) {
@@ -68,6 +68,7 @@ static __always_inline int ctx_refuse(CTX *ctx, struct work *w, int reason)
 	case REASON_NO_ROUTE:
 	case REASON_TOO_BIG:
 	case REASON_TTL_EXCEEDED:
+	case REASON_RESET:
 		count(REASON_SLOW_PATH);
 		return CTX_PASS;
 	}

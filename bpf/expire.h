@@ -30,13 +30,6 @@ struct {
 	__type(value, struct ticker);
 } tickers SEC(".maps");
 
-static __always_inline struct sweep *sweep_get(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&sweep_map, &zero);
-}
-
 struct sweep_walk {
 	__u32 bucket;
 	__u32 now;
@@ -74,14 +67,12 @@ static __always_inline bool slot_end(__u32 bucket, __u32 slot, __u32 now, __u32 
 				     const __u8 family)
 {
 	struct bucket6 *b = bucket_get(bucket, family);
-	__u32 place = slot % SLOTS_PER_BUCKET, group;
-	bool over, ended;
+	__u32 place = slot % SLOTS_PER_BUCKET;
+	bool over;
 	struct remains remains;
-	struct flow f = {};
 	struct conn *c;
 	union life l;
 	struct dst *d;
-	__u64 hash;
 
 	/* behind the table are packets that were scheduled by themselves */
 	if (!b || bucket >= bucket_count(family) + overflow_count(family))
@@ -94,19 +85,13 @@ static __always_inline bool slot_end(__u32 bucket, __u32 slot, __u32 now, __u32 
 	over = slot_is_over(d, l, now, how);
 	if (!over && !(how & SWEEP_DROP && entry_spare(c, d, l, now)))
 		return false;
-	/* the group in the overflow region is that of the client */
-	f.key = *conn_key(c);
-	f.proto = c->proto;
-	hash = client_hash(&f);
-	group = overflow_group(hash, family);
-	if (c->proto & TEMPLATE)
-		ended = how & SWEEP_TEMPLATES && template_expire(c, d, l, now, hash, group, family);
-	else
-		ended = conn_close(c, family == FAMILY_V6 ? &b->ends[place] : NULL, d, l, group,
-				   &remains, over ? TELL_END : TELL_DROP, family);
-	if (ended && !over)
+	if (c->proto & TEMPLATE && !(how & SWEEP_TEMPLATES))
+		return false;
+	if (!slot_finish(b, place, d, l, now, over ? TELL_END : TELL_DROPPED, &remains, family))
+		return false;
+	if (!over)
 		count(REASON_DROPPED_ENTRY);
-	return ended;
+	return true;
 }
 
 /* For the verifier's sake, as conn_seek. */
@@ -187,7 +172,8 @@ static long born_step(__u32 cpu, struct born_walk *w)
 
 	if (c)
 		w->sum += c->count[REASON_NEW_CONNECTION] + c->count[REASON_NEW_TEMPLATE] -
-			  c->count[REASON_REOPENED] - c->count[REASON_EXPIRED];
+			  c->count[REASON_REOPENED] - c->count[REASON_EXPIRED] -
+			  c->count[REASON_HALF_OPEN_EVICTED];
 	return 0;
 }
 

@@ -40,8 +40,8 @@ static __always_inline __u8 filter_look(const struct pkt *p, const __u8 family)
 
 	if (!f)
 		return 0;
-	to = f->bits[filter_hash(&p->daddr, family)] | f->any;
-	from = f->bits[filter_hash(&p->saddr, family)] | f->any;
+	to = f->bits[filter_hash(&p->daddr, family)] | f->any[family == FAMILY_V6];
+	from = f->bits[filter_hash(&p->saddr, family)] | f->any[family == FAMILY_V6];
 	if (CTX_IS_XDP) /* leaves answers that pass by to tc */
 		return (to & FILTER_VIP) | (from & FILTER_RIP);
 	return (to & FILTER_VIP) | (from & FILTER_RIP) | (from & FILTER_VIP) * FILTER_ANSWER;

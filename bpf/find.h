@@ -151,6 +151,16 @@ static __always_inline __u32 overflow_bucket(__u32 group, __u32 i, const __u8 fa
 	return bucket_count(family) + ((base + i) & (overflow_count(family) - 1));
 }
 
+/* The buckets of a client one after the other, the two choices first. */
+static __always_inline __u32 client_bucket(__u64 hash, __u32 i, const __u8 family)
+{
+	if (i == 0)
+		return bucket_first(hash, family);
+	if (i == 1)
+		return bucket_second(hash, family);
+	return overflow_bucket(overflow_group(hash, family), i - 2, family);
+}
+
 struct overflow_walk {
 	struct flow flow;
 	const struct pkt *pkt;

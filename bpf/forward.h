@@ -139,7 +139,7 @@ static __always_inline int ref_forward(CTX *ctx, struct work *w, struct conn_ref
 
 	if (!set)
 		return LEAVE;
-	if (!reply && !(ref->dst->flags & (DST_AVAILABLE | DST_BYPASS)))
+	if (!reply && !(ref->dst->flags & (DST_AVAILABLE | DST_BYPASS)) && !life_resets(ref->life))
 		return -REASON_DESTINATION_GONE;
 	if (segments_needed(ctx, ref)) {
 		w->verdict = rc = segments_send(ctx, set);

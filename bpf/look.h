@@ -5,22 +5,14 @@
 #include "birth.h"
 #include "bypass.h"
 #include "defence.h"
+#include "flood.h"
 #include "leave.h"
 #include "one_packet.h"
+#include "outlived.h"
 #include "persist.h"
 #include "service.h"
 #include "state.h"
 #include "stats.h"
-
-/* A packet by which a client opens a connection, or opens its port anew. */
-static __always_inline bool pkt_opens(const struct pkt *p)
-{
-	if (p->quote || p->bare)
-		return false;
-	if (p->proto == IPPROTO_SCTP)
-		return p->flags == SCTP_INIT;
-	return p->proto == IPPROTO_TCP && p->flags & TCP_SYN;
-}
 
 /* A packet that may begin a connection. */
 static __always_inline bool pkt_begins(const struct pkt *p, const struct settings *set)
@@ -114,7 +106,9 @@ static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 	if (c->one_packet)
 		rc = one_packet_make(b, p, d, family);
 	else
-		rc = family == FAMILY_V6 ? conn_birth6(b, p) : conn_birth4(b, p);
+		rc = conn_birth(b, p, family);
+	if (rc == BIRTH_FULL && room_made(b, family))
+		rc = conn_birth(b, p, family);
 	switch (rc) {
 	case BIRTH_FULL:
 		return -REASON_TABLE_FULL;
@@ -123,6 +117,7 @@ static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 		return 0;
 	case BIRTH_NEW:
 		dst_count(d, b->life.flags, 1);
+		half_count(b->life, 1, family);
 		dst_came(b->dst, d);
 		count(REASON_NEW_CONNECTION);
 	}
@@ -171,6 +166,7 @@ static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, c
 	rc = conn_choose(ctx, p, s, m, set, now, family);
 	if (rc)
 		return rc;
+	outlived_end(m, p, now, family);
 	b = &m->conn;
 	b->now = now;
 	flow_forward(p, &b->flow, family);
@@ -180,6 +176,8 @@ static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, c
 	b->nexthop = p->home ? NEXTHOP_HOME : 0;
 	b->nexthop_stamp = 0;
 	rc = conn_bear(m, p, set, family);
+	outlived_uncount(m, family);
+	m->outlived = false;
 	if (rc < 0)
 		birth_failed(m, p, family);
 	return rc;
@@ -195,77 +193,27 @@ __noinline int conn_make6(CTX *ctx, const struct pkt *p, __u32 now)
 	return p ? conn_make(ctx, p, now, FAMILY_V6) : LEAVE;
 }
 
-/* Whether both sides have said goodbye, or one reset it. Mode 2 takes a goodbye for
- * both where only the client's is seen. */
-static __always_inline bool life_is_over(union life l, __u8 proto, __u32 reuse_mode)
-{
-	__u8 state = l.state & STATE_MASK;
-
-	if (proto == IPPROTO_SCTP)
-		return state == STATE_SCTP_CLOSED;
-	return state == STATE_TIME_WAIT || state == STATE_CLOSE ||
-	       (reuse_mode & 2 && state == STATE_FIN_WAIT && life_method(l) != METHOD_MASQ);
-}
-
-/*
- * Why a client's packet shall not meet the connection that it belongs to, but be as
- * if there were none: it opens its port again after the one before has ended, or
- * the destination is gone or quiescent and the settings say so. 0: it shall.
- */
-static __always_inline enum reason conn_outlived(const struct pkt *p, const struct conn_ref *ref,
-						 const struct settings *set)
-{
-	__u32 mode = set->sysctl[SYSCTL_CONN_REUSE_MODE];
-	bool gone = !(ref->dst->flags & (DST_AVAILABLE | DST_BYPASS));
-	bool idle = ref->dst->flags & DST_QUIESCENT;
-	bool opens = pkt_opens(p);
-
-	if (opens && mode && life_is_over(ref->life, p->proto, mode))
-		return REASON_REOPENED;
-	if (!gone && !idle)
-		return 0;
-	if (p->proto == IPPROTO_UDP && !p->quote && set->sysctl[SYSCTL_EXPIRE_UDP_ON_QUIESCENT])
-		return REASON_EXPIRED;
-	if (set->sysctl[SYSCTL_EXPIRE_NODEST_CONN] && !p->quote && (gone || opens))
-		return REASON_EXPIRED;
-	return 0;
-}
-
-/* Ends the connection if the packet shall not meet it. */
-static __always_inline bool conn_leave_behind(const struct pkt *p, struct conn_ref *ref, __u64 hash,
-					      const struct settings *set, const __u8 family)
-{
-	enum reason reason = conn_outlived(p, ref, set);
-	struct making *m;
-
-	if (!reason)
-		return false;
-	m = making_get();
-	if (m && conn_finish(ref->conn, ref->ends, ref->dst, ref->life,
-			     overflow_group(hash, family), &m->remains, family))
-		count(reason);
-	return true;
-}
-
 /* Finds the connection, or makes it: 0, LEAVE, or a reason. */
 static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u32 now,
 				     const struct settings *set, struct conn_ref *ref,
 				     const __u8 family)
 {
+	bool outlived = false;
+	struct making *m;
 	struct flow f;
-	__u64 hash;
 	__u32 slot;
 	int rc;
 
 	p->reply = false;
 	if (interest & FILTER_VIP) {
 		flow_forward(p, &f, family);
-		hash = client_hash(&f);
-		if (conn_find(&f, p, hash, now, ref, family) &&
-		    !conn_leave_behind(p, ref, hash, set, family))
-			return 0;
+		if (conn_find(&f, p, client_hash(&f), now, ref, family)) {
+			outlived = conn_outlived(p, ref, set);
+			if (!outlived)
+				return 0;
+		}
 	}
-	if (interest & (FILTER_RIP | FILTER_ANSWER)) {
+	if (interest & (FILTER_RIP | FILTER_ANSWER) && !outlived) {
 		flow_reply(p, &f, family);
 		p->reply = conn_find(&f, p, client_hash(&f), now, ref, family);
 		if (p->reply)
@@ -273,7 +221,15 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 	}
 	if (!(interest & FILTER_VIP))
 		return LEAVE;
+	m = making_get();
+	if (!m)
+		return LEAVE;
+	m->outlived = outlived;
 	rc = family == FAMILY_V6 ? conn_make6(ctx, p, now) : conn_make4(ctx, p, now);
+	if (rc && !CTX_IS_XDP) { /* whose packet tc sees again */
+		outlived_end(m, p, now, family);
+		outlived_uncount(m, family);
+	}
 	if (rc && rc != ONE_PACKET)
 		return rc;
 	p->born = true;
@@ -282,6 +238,7 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 		  : conn_seek(&f, p, client_hash(&f), now, family);
 	if (!conn_open(slot, &f, p, now, ref, family))
 		return -REASON_TABLE_FULL;
+	half_came(slot, ref->life, family);
 	if (ref->life.flags & CONN_ASSURED)
 		conn_assure(ref, family);
 	return 0;

@@ -32,6 +32,10 @@ struct making {
 	struct pkt pkt; /* the packet as its template would be found by */
 	struct birth template, conn;
 	struct remains remains; /* of the connection before */
+	/* the packet shall not meet it: it is ended, but counts until the next does */
+	__u32 outlived;
+	__u32 left_dst, left_group;
+	union life left;
 	struct sip_reader sip;
 	struct call_id call; /* len 0: none is asked for */
 	__u16 call_digest;

@@ -27,6 +27,11 @@ MAPPED(sweep_map, struct sweep, 1);
 /* How many connections of each group of buckets sit in the overflow region. */
 MAPPED(overflow_hints, __u32, OVERFLOW_HINTS);
 
+/* The half-open connections: how many, of IPv4 and IPv6, and their rings, one behind
+ * the other; a place holds the number and the gen of a slot. */
+MAPPED(floods, struct flood, 2);
+MAPPED(half_ring, __u64, 1);
+
 /* From the identity of a service to its slot. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -125,6 +130,13 @@ static __always_inline struct settings *settings_get(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&settings_map, &zero);
+}
+
+static __always_inline struct sweep *sweep_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&sweep_map, &zero);
 }
 
 static __always_inline void count(enum reason reason)

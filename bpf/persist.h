@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "flood.h"
 #include "leave.h"
 #include "service.h"
 #include "sip.h"
@@ -155,7 +156,7 @@ static __always_inline int template_make(const struct service *s, __u32 now, con
 	b->control = v->timeout >> 16;
 	b->nexthop = v->timeout;
 	b->nexthop_stamp = m->choice.control != 0;
-	rc = family == FAMILY_V6 ? conn_birth6(b, &m->pkt) : conn_birth4(b, &m->pkt);
+	rc = conn_birth(b, &m->pkt, family);
 	if (rc == BIRTH_NEW) {
 		__sync_fetch_and_add(&d->persistent, 1);
 		dst_came(b->dst, d);
@@ -209,11 +210,14 @@ static __always_inline int service_choose(CTX *ctx, const struct pkt *p, struct 
 	if (rc != SCHEDULE)
 		return rc;
 	rc = service_pick(s, p, &m->entry);
-	if (rc)
-		return rc;
+	if (rc) /* what may be data of FTP is not refused for want of a server */
+		return s->key.port == bpf_htons(FTP_PORT) && p->dport != s->key.port ? LEAVE : rc;
 	m->choice.dst = m->entry.dst;
 	m->choice.method = m->entry.method;
 	if (!m->choice.persistent)
 		return 0;
-	return family == FAMILY_V6 ? template_make6(s, now) : template_make4(s, now);
+	rc = family == FAMILY_V6 ? template_make6(s, now) : template_make4(s, now);
+	if (rc == -REASON_TABLE_FULL && room_made(&m->template, family))
+		rc = family == FAMILY_V6 ? template_make6(s, now) : template_make4(s, now);
+	return rc;
 }

@@ -14,7 +14,7 @@
 #define SPARE_PART 32 /* one bucket in so many is visited */
 #define SPARE_IDLE_SECONDS 60
 
-#define HALF_OPEN_STATES                                                       \
+#define BEGUN_STATES                                                       \
 	(1 << STATE_SYN_RECV | 1 << STATE_SYNACK | 1 << STATE_SCTP_INIT1 |     \
 	 1 << STATE_SCTP_INIT)
 #define IDLE_STATES                                                            \
@@ -56,7 +56,7 @@ static __always_inline bool entry_spare(const struct conn *c, const struct dst *
 
 	if (c->proto & TEMPLATE)
 		return template_spare(c, d, l);
-	if (state & HALF_OPEN_STATES)
+	if (state & BEGUN_STATES)
 		return true;
 	return state & IDLE_STATES && set && idle_spare(set, l, now);
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "flood.h"
 #include "state_sctp.h"
 #include "tell.h"
 
@@ -176,7 +177,7 @@ __noinline __u64 life_next(const struct pkt *p, __u64 life, __u32 way, __u32 now
 	const struct settings *set = settings_get();
 	union life l = {.word = life};
 
-	return p && set ? life_after(l, p, way, now, set).word : life;
+	return p && set && !life_resets(l) ? life_after(l, p, way, now, set).word : life;
 }
 
 /* Tells the template, if there is one, that a server has answered. */
@@ -212,12 +213,13 @@ static __always_inline void conn_step(struct conn_ref *ref, const struct pkt *p,
 				dst_count(ref->dst, old.flags, -1);
 				dst_count(ref->dst, next.flags, 1);
 			}
+			half_stepped(ref->conn, old, next, family);
 			if (next.flags & ~old.flags & CONN_ASSURED)
 				conn_assure(ref, family);
 			return;
 		}
-		if (ref->life.gen != old.gen || !(ref->life.flags & CONN_LIVE))
-			return; /* it ended meanwhile */
+		if (ref->life.gen != old.gen || !life_valid(ref->life, now))
+			return; /* it ended meanwhile, or is to */
 		old = ref->life;
 	}
 }

@@ -43,9 +43,9 @@ static __always_inline bool leash_make(struct leash *l, const struct conn *child
 	return true;
 }
 
-/* What a connection tells its template: also that it was ended to make room, for
- * which a template that holds no other and was never answered ends too. */
-enum telling { TELL_END, TELL_DROP, TELL_ASSURED };
+/* What a connection tells its template: that it has ended, also before its time, or
+ * was answered. */
+enum telling { TELL_END, TELL_DROPPED, TELL_ASSURED };
 
 /* Tells the template in a slot, if it is the one and as retired as wanted. The
  * caller has the lock. */
@@ -65,8 +65,8 @@ static __always_inline bool slot_tell(struct bucket6 *b, int i, const struct lea
 		return CAS(conn_life(t), life.word, next.word) == life.word;
 	}
 	t->nexthop_stamp--;
-	if (what == TELL_DROP && !t->nexthop_stamp && !(life.state & TEMPLATE_ASSURED)) {
-		next.expires = l->now; /* the sweep does the rest */
+	if (what == TELL_DROPPED && !t->nexthop_stamp && !(life.state & TEMPLATE_ASSURED)) {
+		next.expires = l->now; /* as in IPVS, nobody was ever answered by it */
 		CAS(conn_life(t), life.word, next.word);
 	}
 	return true;
@@ -75,8 +75,8 @@ static __always_inline bool slot_tell(struct bucket6 *b, int i, const struct lea
 struct tell_walk {
 	struct leash leash;
 	__u64 hash;
-	__u32 buckets; /* to be looked at */
-	enum telling what;
+	__u16 buckets; /* to be looked at */
+	__u8 what;     /* enum telling; packed, as all this is on the stack */
 	bool told;
 };
 
@@ -98,22 +98,15 @@ static __always_inline bool bucket_tell(__u32 bucket, const struct tell_walk *w,
 	return told;
 }
 
-/* The buckets of a client one after the other, the two choices first; and all of
- * them again, as of two templates that it can be the retired one is the older. */
+/* The buckets of a client one after the other; and all of them again, as of two
+ * templates that it can be the retired one is the older. */
 static __always_inline long tell_step(__u32 i, struct tell_walk *w, const __u8 family)
 {
 	__u8 as = i < w->buckets ? CONN_RETIRED : CONN_LIVE;
-	__u32 bucket;
 
 	if (i >= w->buckets)
 		i -= w->buckets;
-	if (i == 0)
-		bucket = bucket_first(w->hash, family);
-	else if (i == 1)
-		bucket = bucket_second(w->hash, family);
-	else
-		bucket = overflow_bucket(overflow_group(w->hash, family), i - 2, family);
-	w->told = bucket_tell(bucket, w, as, family);
+	w->told = bucket_tell(client_bucket(w->hash, i, family), w, as, family);
 	return w->told;
 }
 
@@ -171,25 +164,45 @@ struct remains {
 	union addr caddr; /* IPv6 */
 };
 
-/* Ends a connection whose life was l, and tells its template what. False if another
- * CPU was first. */
-static __always_inline bool conn_close(struct conn *c, struct conn_ends *ends, struct dst *d,
-				       union life l, __u32 group, struct remains *r,
-				       enum telling what, const __u8 family)
+/* Ends a connection whose life was l, and tells its template how. It still counts.
+ * False if another CPU was first. */
+static __always_inline bool conn_part(struct conn *c, struct conn_ends *ends, union life l,
+				      enum telling what, struct remains *r, const __u8 family)
 {
 	r->conn = *c;
 	if (family == FAMILY_V6)
 		r->caddr = ends->caddr;
-	if (!conn_end(c, d, l, group))
+	if (!conn_end(c, l))
 		return false;
 	if (r->conn.control)
 		conn_tell(&r->conn, &r->caddr, what, family);
 	return true;
 }
 
+/* The same, and takes it out of the counts. */
 static __always_inline bool conn_finish(struct conn *c, struct conn_ends *ends, struct dst *d,
-					union life l, __u32 group, struct remains *r,
-					const __u8 family)
+					union life l, __u32 group, enum telling what,
+					struct remains *r, const __u8 family)
 {
-	return conn_close(c, ends, d, l, group, r, TELL_END, family);
+	if (!conn_part(c, ends, l, what, r, family))
+		return false;
+	conn_uncount(d, r->conn.dst, 0, l, group, family);
+	return true;
+}
+
+/* Ends what lies in a slot and has the life l: a connection, or a template unless it
+ * holds some. */
+static __always_inline bool slot_finish(struct bucket6 *b, __u32 place, struct dst *d,
+					union life l, __u32 now, enum telling what,
+					struct remains *r, const __u8 family)
+{
+	struct conn *c = &b->slot[place];
+	/* the group in the overflow region is that of the client */
+	__u64 hash = conn_hash(c);
+	__u32 group = overflow_group(hash, family);
+
+	if (c->proto & TEMPLATE)
+		return template_expire(c, d, l, now, hash, group, family);
+	return conn_finish(c, family == FAMILY_V6 ? &b->ends[place] : NULL, d, l, group, what, r,
+			   family);
 }

@@ -149,7 +149,7 @@ static __always_inline bool template_expire(struct conn *t, struct dst *d, union
 	bpf_spin_unlock(&lock->lock);
 	if (!done || holds)
 		return false;
-	conn_uncount(d, dst, TEMPLATE, seen, group);
+	conn_uncount(d, dst, TEMPLATE, seen, group, family);
 	if (call.client >> 32 & 0xffff)
 		bpf_map_delete_elem(&call_ids, &call);
 	return true;

@@ -33,6 +33,7 @@ struct work {
 	__u32 error; /* type and code of the ICMP error that becomes of the packet */
 	struct wrapping wrapping;
 	int verdict; /* of a packet that was sent */
+	__u32 reset; /* enum reset: what becomes of a segment */
 };
 
 struct {

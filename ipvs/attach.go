@@ -63,6 +63,13 @@ type Status struct {
 	Capacity  int
 	Capacity6 int
 	Bytes     int64
+	// HalfOpen are those of them of which one end alone has spoken; not more than
+	// so many fit of IPv4 and of IPv6, and when those are reached the oldest give
+	// way. HalfOpenEvicted counts those that did.
+	HalfOpen        int
+	HalfOpenPlaces  int
+	HalfOpenPlaces6 int
+	HalfOpenEvicted uint64
 	// Timer is how long ago the expiry timer ran: a fraction of a second.
 	Timer time.Duration
 	// Counters are the events of the data path by name: new connections, and
@@ -86,9 +93,12 @@ func (t *Table) Status() (Status, error) {
 		if s.Attachments, err = attachments(dp); err != nil {
 			return err
 		}
-		if s.Capacity, s.Capacity6, s.Bytes, err = dp.ConnCapacity(); err != nil {
+		v4, v6, bytes, err := dp.Capacities()
+		if err != nil {
 			return err
 		}
+		s.Capacity, s.Capacity6, s.Bytes = v4.Conns, v6.Conns, bytes
+		s.HalfOpen, s.HalfOpenPlaces, s.HalfOpenPlaces6 = v4.HalfOpen+v6.HalfOpen, v4.HalfOpenPlaces, v6.HalfOpenPlaces
 		for _, err := range dp.Conns() {
 			if err != nil {
 				return err
@@ -98,7 +108,7 @@ func (t *Table) Status() (Status, error) {
 		if s.Timer, err = dp.TimerAge(); err != nil {
 			return err
 		}
-		s.Counters, err = counters(dp)
+		s.Counters, s.HalfOpenEvicted, err = counters(dp)
 		return err
 	})
 	return s, translate(err)
@@ -116,16 +126,15 @@ func attachments(dp *datapath.Table) ([]Attachment, error) {
 	return all, err
 }
 
-func counters(dp *datapath.Table) ([]Counter, error) {
+func counters(dp *datapath.Table) (all []Counter, evicted uint64, err error) {
 	counts, err := dp.Counters()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var all []Counter
 	for _, r := range datapath.Reasons {
 		all = append(all, Counter{Name: r.Name, Count: counts[r.Name], About: r.About})
 	}
-	return all, nil
+	return all, counts[datapath.HalfOpenEvicted], nil
 }
 
 // Unload removes the table of this network namespace: programs, services,

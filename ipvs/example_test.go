@@ -144,6 +144,30 @@ func ExampleTable_Conns() {
 	// Output: 0 established
 }
 
+// A server is taken out of service, and its clients connect anew, to another one.
+func ExampleTable_FlushConns() {
+	example(func(table *ipvs.Table) error {
+		web := ipvs.ServiceAt(ipvs.TCP, netip.MustParseAddrPort("203.0.113.10:80"))
+		server := ipvs.Destination{Addr: netip.MustParseAddrPort("192.0.2.2:80"), Method: ipvs.Route, Weight: 1}
+		spec := ipvs.ServiceSpec{Service: ipvs.Service{ServiceKey: web, Scheduler: "wlc"}, Destinations: []ipvs.Destination{server}}
+		if _, err := table.Set([]ipvs.ServiceSpec{spec}); err != nil {
+			return err
+		}
+		// It gets no new connections, and those it has end, known to their clients.
+		server.Weight = 0
+		if err := table.EditDestination(web, server); err != nil {
+			return err
+		}
+		done, err := table.FlushConns(
+			ipvs.ConnFilter{Service: web, Destination: server.Addr},
+			ipvs.FlushOptions{Reset: ipvs.ResetClient, Templates: true})
+		fmt.Println(done.Connections, "connections ended;", done.Unanswered, "clients do not know yet")
+		return err
+	})
+	// Output:
+	// 0 connections ended; 0 clients do not know yet
+}
+
 // A service that keeps clients to their server for five minutes, a network of
 // clients together.
 func ExampleService() {

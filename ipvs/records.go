@@ -170,6 +170,9 @@ func (s Stats) add(o Stats) Stats {
 	}
 }
 
+// stateAssured is that of a template one of whose connections was answered.
+const stateAssured = "ASSURED"
+
 // templateOf reads a persistence template. Its VIP is that of the service, or where
 // it has none the mark; what it keeps of ports is whether the service has one.
 func templateOf(c datapath.ConnRecord) Conn {
@@ -196,7 +199,7 @@ func templateOf(c datapath.ConnRecord) Conn {
 		out.Engine, out.EngineData = "sip", c.CallID
 	}
 	if c.State&datapath.TemplateAssured != 0 {
-		out.State = "ASSURED"
+		out.State = stateAssured
 	}
 	return out
 }
@@ -217,7 +220,7 @@ func connOf(c datapath.ConnRecord) Conn {
 		Virtual:     netip.AddrPortFrom(addrOf(c.Virtual, c.Family), swap16(c.Vport)),
 		Destination: dst,
 		Method:      method,
-		State:       datapath.StateNames[c.State],
+		State:       datapath.StateNames[c.ConnState()],
 		Expires:     c.Left,
 	}
 }

@@ -113,24 +113,7 @@ func serviceInfo(dp *datapath.Table, l datapath.Live) ServiceInfo {
 }
 
 // Conns yields the connections alive, in no order.
-func (t *Table) Conns() iter.Seq2[Conn, error] {
-	return func(yield func(Conn, error) bool) {
-		err := t.view(func(dp *datapath.Table) error {
-			for c, err := range dp.Conns() {
-				if err != nil {
-					return err
-				}
-				if !yield(connOf(c), nil) {
-					return nil
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			yield(Conn{}, err)
-		}
-	}
-}
+func (t *Table) Conns() iter.Seq2[Conn, error] { return t.ConnsOf(ConnFilter{}) }
 
 // Timeouts returns the timeouts in force.
 func (t *Table) Timeouts() (Timeouts, error) {

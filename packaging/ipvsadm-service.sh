@@ -5,8 +5,10 @@
 #   start    load the rules if AUTO is true, then the daemons DAEMON names
 #   stop     stop those daemons; if AUTO is true save, where that is wished, and flush
 #   reload   load the rules anew if AUTO is true
-#   load     clear the table and make it what the rules file says
-#   save     write the table into the rules file
+#   load     clear the table and make it what the rules file says; settings and
+#            marks too, if there are files of them
+#   save     write the table into the rules file, settings and marks into those that
+#            there are
 #   flush    clear the table
 #   status   list the table
 #
@@ -37,6 +39,7 @@ settings() {
 		AUTO=true
 		IPVSADM_RULES=/etc/sysconfig/ipvsadm
 	fi
+	EVS_SETTINGS=/etc/evs/sysctl.conf EVS_MARKS=/etc/evs/marks
 	DAEMON=none IFACE=eth0 SYNCID=0 IPVS_SAVE_ON_STOP=no
 	for file in /etc/default/ipvsadm /etc/sysconfig/ipvsadm-config /etc/default/evs-ipvsadm; do
 		if [ -r "$file" ]; then
@@ -61,12 +64,36 @@ settings() {
 auto() { [ "$AUTO" = true ]; }
 
 # load fails when a line was refused, though the other lines are in force:
-# ipvsadm-restore has the exit code of its last line only.
+# ipvsadm-restore has the exit code of its last line only. Settings and marks come
+# first, so that a service meets them, and each file of them as a whole or not at all.
 load() {
 	[ -r "$rules" ] || die "there are no rules to load: $rules cannot be read"
-	complaints=$(ipvsadm-restore <"$rules" 2>&1) || complaints=${complaints:-the last line failed}
-	[ -z "$complaints" ] || die "not all of $rules could be loaded:
+	refused=
+	if [ -e "$EVS_SETTINGS" ]; then
+		complaints=$(evs sysctl -p "$EVS_SETTINGS" 2>&1 >/dev/null) || refused=$complaints
+	fi
+	if [ -e "$EVS_MARKS" ]; then
+		complaints=$(evs mark restore "$EVS_MARKS" 2>&1) || refused="$refused
 $complaints"
+	fi
+	complaints=$(ipvsadm-restore <"$rules" 2>&1) || complaints=${complaints:-the last line failed}
+	[ -z "$complaints" ] || refused="$refused
+not all of $rules could be loaded:
+$complaints"
+	[ -z "$refused" ] || die "$refused"
+}
+
+# replace FILE ASIDE puts what was written aside in the place of a file, and keeps what
+# the file held beside it.
+replace() {
+	if [ -e "$1" ]; then
+		chmod --reference="$1" "$2"
+		cp -p "$1" "$1.old"
+	else
+		chmod 0644 "$2"
+	fi
+	sync "$2"
+	mv -f "$2" "$1"
 }
 
 # save never leaves the rules file without the rules: it is replaced when the
@@ -80,14 +107,22 @@ save() {
 		ipvsadm-save -n
 	} >"$aside" || die "the table could not be read; $rules is left as it was"
 	grep -q '^-A' "$aside" || die "the table is empty; $rules is left as it was"
-	if [ -e "$rules" ]; then
-		chmod --reference="$rules" "$aside"
-		cp -p "$rules" "$rules.old"
-	else
-		chmod 0644 "$aside"
-	fi
-	sync "$aside"
-	mv -f "$aside" "$rules"
+	replace "$rules" "$aside"
+	save_to "$EVS_SETTINGS" evs sysctl
+	save_to "$EVS_MARKS" evs mark save
+}
+
+# save_to FILE COMMAND... has a file that there is hold what a command prints.
+save_to() {
+	[ -e "$1" ] || return 0
+	file=$(readlink -m "$1")
+	shift
+	aside=$(mktemp "$file.XXXXXX")
+	{
+		echo "# Saved by ipvsadm-service."
+		"$@"
+	} >"$aside" || die "$* failed; $file is left as it was"
+	replace "$file" "$aside"
 }
 
 start() {

@@ -56,6 +56,13 @@ init() {
 		on evs attach --mode xdp || fail "XDP not attached"
 		on evs attach --mode auto || fail "not attached again"
 		evs lab get --name k --requests 20 http://203.0.113.10/ >/run/out || fail "requests lost after attaching anew"
+		evs lab exec --name k client1 nc 203.0.113.10 80 </dev/console & # which says nothing
+		until on evs connection list | grep ESTABLISHED; do sleep 1; done
+		on evs connection flush --state established --reset=both >/run/out || fail "connections not ended"
+		cat /run/out
+		grep -q 'answered yet: 0' /run/out || fail "a client that waits was not asked"
+		wait # until it is reset
+		on evs connection list --state established | grep ESTABLISHED && fail "a connection is left"
 		on evs unload || fail "not unloaded"
 		decap="evs lab exec --name k server1 evs realserver"
 		$decap setup --vip 203.0.113.10 --vip 2001:db8:2::10 --method tunnel --decap evs --mode xdp >/run/out || fail "no decapsulator"
@@ -74,7 +81,7 @@ initramfs() {
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,proc,sys,dev,run,tmp,modules}
 	cp "$(command -v busybox)" "$root/bin/busybox"
-	for name in sh mount cat grep insmod uname poweroff; do ln -s busybox "$root/bin/$name"; done
+	for name in sh mount cat grep insmod nc poweroff sleep uname; do ln -s busybox "$root/bin/$name"; done
 	cp "$evs" "$root/bin/evs"
 	ln -s evs "$root/bin/ipvsadm"
 	for m in $modules; do

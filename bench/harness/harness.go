@@ -40,7 +40,8 @@ type Stage struct {
 type Play struct {
 	// Kinds are one kind of packet, or two that take turns.
 	Kinds []packet.Kind
-	Flows int
+	// First is the first flow, of Flows.
+	First, Flows int
 	// Packets is how many are sent; past the last flow the walk starts over.
 	Packets int
 	// Shuffled walks in a random order that is the same every time;
@@ -116,7 +117,7 @@ func (h *Harness) Run(target *ebpf.Program, play Play) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if err := s.list(play.Flows, play.Shuffled); err != nil {
+	if err := s.list(play.First, play.Flows, play.Shuffled); err != nil {
 		return Outcome{}, err
 	}
 	return h.run(s, play)
@@ -134,21 +135,27 @@ func (h *Harness) One(target *ebpf.Program, k packet.Kind, flow int) (Outcome, e
 	return h.run(s, Play{Kinds: []packet.Kind{k}, Flows: 1, Packets: 1})
 }
 
+// handshakes is how many connections are opened at a time: of the half-open, a
+// balancer may have room for few.
+const handshakes = 4000
+
 // Establish plays the opening of flows 0 to flows-1 through the target, each
 // with its SYN, SYN/ACK and ACK. A balancer that does direct routing sees no
 // replies.
 func (h *Harness) Establish(target *ebpf.Program, m packet.Method, flows int) error {
-	kinds := []packet.Kind{packet.SYN, packet.SYNACK, packet.ACK}
-	for _, k := range kinds {
-		if k.Reply && m == packet.Route {
-			continue
-		}
-		o, err := h.Run(target, Play{Kinds: []packet.Kind{k}, Flows: flows, Packets: flows})
-		if err != nil {
-			return fmt.Errorf("open %d connections, %s: %w", flows, k.Name, err)
-		}
-		if err := o.Complete(); err != nil {
-			return fmt.Errorf("open %d connections, %s: %w", flows, k.Name, err)
+	for first := 0; first < flows; first += handshakes {
+		for _, k := range []packet.Kind{packet.SYN, packet.SYNACK, packet.ACK} {
+			if k.Reply && m == packet.Route {
+				continue
+			}
+			n := min(handshakes, flows-first)
+			o, err := h.Run(target, Play{Kinds: []packet.Kind{k}, First: first, Flows: n, Packets: n})
+			if err == nil {
+				err = o.Complete()
+			}
+			if err != nil {
+				return fmt.Errorf("open %d connections, %s: %w", flows, k.Name, err)
+			}
 		}
 	}
 	return nil

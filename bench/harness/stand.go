@@ -20,8 +20,13 @@ type stand struct {
 	memory  *ebpf.Memory // the list of flows
 	room    int          // how many flows fit in it
 
-	listed   int // how many are in it, in order
-	shuffled bool
+	listed walk // what is in it
+}
+
+// walk is which flows the list has, in which order.
+type walk struct {
+	first, flows int
+	shuffled     bool
 }
 
 func newStand(flags uint32, flows int) (*stand, error) {
@@ -58,27 +63,28 @@ func (h *Harness) stand(target *ebpf.Program) (*stand, error) {
 		target, errors.Join(errs...))
 }
 
-// list writes the flows 0 to flows-1 in the order of the walk.
-func (s *stand) list(flows int, shuffled bool) error {
+// list writes so many flows from first on in the order of the walk.
+func (s *stand) list(first, flows int, shuffled bool) error {
 	if flows < 1 || flows > s.room {
 		return fmt.Errorf("%d flows: this harness was made for 1 to %d", flows, s.room)
 	}
-	if s.listed == flows && s.shuffled == shuffled {
+	want := walk{first, flows, shuffled}
+	if s.listed == want {
 		return nil
 	}
-	s.listed = 0
+	s.listed = walk{}
 	for at, flow := range Order(flows, shuffled) {
-		if err := s.put(at, flow); err != nil {
+		if err := s.put(at, first+flow); err != nil {
 			return err
 		}
 	}
-	s.listed, s.shuffled = flows, shuffled
+	s.listed = want
 	return nil
 }
 
 // listOne makes the list a single flow.
 func (s *stand) listOne(flow int) error {
-	s.listed = 0
+	s.listed = walk{}
 	return s.put(0, flow)
 }
 

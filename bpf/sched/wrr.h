@@ -61,8 +61,13 @@ static __always_inline int wrr_pick(struct service *s, const struct view *v, con
 		w.level = old >> 32;
 		w.falls = 0;
 		w.found = 0;
-		if (!wrr_walk(&w))
+		if (!wrr_walk(&w)) {
+			/* in the kernel the walk ends where it began, at the lowest level, or if
+			 * it began at the head of the list at the highest */
+			w.level = (__u32)old ? 1 : v->version.weight_max;
+			CAS(&s->sched_state, old, (__u64)w.level << 32 | (__u32)old);
 			return -REASON_NO_DESTINATION;
+		}
 		if (CAS(&s->sched_state, old, (__u64)w.level << 32 | w.position) == old)
 			break;
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,33 +29,10 @@ counters, rates per second and options.`,
 	}
 	outputFlag(cmd, &output)
 	conns := connectionList()
-	conns.Use = "connections [-o table|wide|json|yaml]"
+	conns.Use = "connections" + strings.TrimPrefix(conns.Use, conns.Name())
 	conns.Aliases = []string{"connection", "conns"}
 	conns.Example = "  evs list connections\n  evs list connections -o json"
 	cmd.AddCommand(conns)
-	return cmd
-}
-
-func connectionVerb() *cobra.Command {
-	cmd := &cobra.Command{Use: "connection", Short: "list the connections", Example: "  evs connection list"}
-	cmd.AddCommand(connectionList())
-	return cmd
-}
-
-func connectionList() *cobra.Command {
-	var output string
-	cmd := &cobra.Command{
-		Use:     "list [-o table|wide|json|yaml]",
-		Short:   "list the connections, a row for each",
-		Example: "  evs connection list\n  evs connection list -o json",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return show(cmd, output, func(t *ipvs.Table, format listing.Format) error {
-				return listing.WriteConns(cmd.OutOrStdout(), t.Conns(), format)
-			})
-		},
-	}
-	outputFlag(cmd, &output)
 	return cmd
 }
 

@@ -1,38 +1,24 @@
 package config
 
 import (
-	"io/fs"
-	"path"
-	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 // paper are files on paper.
 type paper map[string]string
 
-func (p paper) ReadFile(name string) ([]byte, error) {
-	text, ok := p[name]
-	if !ok {
-		return nil, fs.ErrNotExist
+func (p paper) disk() fstest.MapFS {
+	all := fstest.MapFS{}
+	for name, text := range p {
+		all[name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	return []byte(text), nil
+	return all
 }
 
-func (p paper) Glob(pattern string) ([]string, error) {
-	var names []string
-	for name := range p {
-		ok, err := path.Match(pattern, name)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names, nil
-}
+func (p paper) ReadFile(name string) ([]byte, error)  { return p.disk().ReadFile(name) }
+func (p paper) Glob(pattern string) ([]string, error) { return p.disk().Glob(pattern) }
 
 func TestEveryMistakeOfAFileIsReportedAtItsPlaceWithTheRemedy(t *testing.T) {
 	for _, test := range []struct {

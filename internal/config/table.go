@@ -105,7 +105,7 @@ func (d Destination) Destination(k ipvs.ServiceKey) ipvs.Destination { return d.
 
 func (d Destination) at(k ipvs.ServiceKey) ipvs.Destination {
 	addr := d.Address.AddrPort
-	if addr.Port() == 0 {
+	if addr.Port() == 0 && !d.Address.Any {
 		addr = netip.AddrPortFrom(addr.Addr(), k.Addr.Port())
 	}
 	given := map[string]string{"method": string(d.Method)}

@@ -41,8 +41,12 @@ const (
 // Choices are the families.
 func (Family) Choices() []string { return []string{string(IPv4), string(IPv6)} }
 
-// Endpoint is the address of a server, whose port may be left out.
-type Endpoint struct{ netip.AddrPort }
+// Endpoint is the address of a server. Port 0 is left out and stands for that of
+// the service, unless Any says that it is 0 itself: that of the packet.
+type Endpoint struct {
+	netip.AddrPort
+	Any bool
+}
 
 // Want is how it is written.
 func (*Endpoint) Want() string { return "192.0.2.2:8080, [2001:db8::2]:8080, or without a port" }
@@ -53,7 +57,7 @@ func (e *Endpoint) UnmarshalText(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("%q is no address of a server", text)
 	}
-	e.AddrPort = addr
+	e.AddrPort, e.Any = addr, strings.HasSuffix(string(text), ":0") && addr.Port() == 0 && strings.ContainsAny(string(text), ".]")
 	return nil
 }
 
@@ -62,7 +66,7 @@ func (e Endpoint) MarshalText() ([]byte, error) { return []byte(e.String()), nil
 
 // String leaves a port out that is the service's.
 func (e Endpoint) String() string {
-	if e.IsValid() && e.Port() == 0 {
+	if e.IsValid() && e.Port() == 0 && !e.Any {
 		return e.Addr().String()
 	}
 	return e.AddrPort.String()

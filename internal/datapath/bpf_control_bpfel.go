@@ -136,7 +136,9 @@ const (
 	controlConnStateSTATE_SCTP_SHUTDOWN_ACK_SENT controlConnState = 22
 	controlConnStateSTATE_SCTP_REJECTED          controlConnState = 23
 	controlConnStateSTATE_SCTP_CLOSED            controlConnState = 24
-	controlConnStateSTATE_COUNT                  controlConnState = 25
+	controlConnStateSTATE_RESET                  controlConnState = 25
+	controlConnStateSTATE_RESET_BOTH             controlConnState = 26
+	controlConnStateSTATE_COUNT                  controlConnState = 27
 )
 
 type controlCounters struct {
@@ -226,8 +228,8 @@ const (
 
 type controlFilter struct {
 	_    structs.HostLayout
-	Any  uint8
-	Pad  [7]uint8
+	Any  [2]uint8
+	Pad  [6]uint8
 	Bits [8192]uint8
 }
 
@@ -238,6 +240,13 @@ const (
 	controlFilterBitsFILTER_RIP    controlFilterBits = 2
 	controlFilterBitsFILTER_ANSWER controlFilterBits = 4
 )
+
+type controlFlood struct {
+	_        structs.HostLayout
+	HalfOpen int32
+	Turn     uint32
+	Spare    [7]uint64
+}
 
 type controlIfname struct {
 	_    structs.HostLayout
@@ -363,7 +372,15 @@ const (
 	controlReasonREASON_DROPPED_PACKET        controlReason = 24
 	controlReasonREASON_DROPPED_ENTRY         controlReason = 25
 	controlReasonREASON_BYPASSED              controlReason = 26
-	controlReasonREASON_COUNT                 controlReason = 27
+	controlReasonREASON_HALF_OPEN_EVICTED     controlReason = 27
+	controlReasonREASON_RESET                 controlReason = 28
+	controlReasonREASON_COUNT                 controlReason = 29
+)
+
+type controlResetTime uint32
+
+const (
+	controlResetTimeRESET_LINGER_SECONDS controlResetTime = 1
 )
 
 type controlScheduler uint32
@@ -585,6 +602,8 @@ const (
 	controlMapDsts          = "dsts"
 	controlMapEstimators    = "estimators"
 	controlMapFilterMap     = "filter_map"
+	controlMapFloods        = "floods"
+	controlMapHalfRing      = "half_ring"
 	controlMapLinkAddrs     = "link_addrs"
 	controlMapLocalities    = "localities"
 	controlMapLocalitySets  = "locality_sets"
@@ -686,6 +705,8 @@ type controlMapSpecs struct {
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
+	Floods        *ebpf.MapSpec `ebpf:"floods"`
+	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
 	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
@@ -755,6 +776,8 @@ type controlMaps struct {
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
+	Floods        *ebpf.Map `ebpf:"floods"`
+	HalfRing      *ebpf.Map `ebpf:"half_ring"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
 	Localities    *ebpf.Map `ebpf:"localities"`
 	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
@@ -790,6 +813,8 @@ func (m *controlMaps) Close() error {
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
+		m.Floods,
+		m.HalfRing,
 		m.LinkAddrs,
 		m.Localities,
 		m.LocalitySets,

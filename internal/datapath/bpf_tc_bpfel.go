@@ -30,7 +30,9 @@ const (
 	tcMapDsts          = "dsts"
 	tcMapEstimators    = "estimators"
 	tcMapFilterMap     = "filter_map"
+	tcMapFloods        = "floods"
 	tcMapFragments     = "fragments"
+	tcMapHalfRing      = "half_ring"
 	tcMapIcmpQuotas    = "icmp_quotas"
 	tcMapKeptFirsts    = "kept_firsts"
 	tcMapKeptFrames    = "kept_frames"
@@ -137,7 +139,9 @@ type tcMapSpecs struct {
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
+	Floods        *ebpf.MapSpec `ebpf:"floods"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
 	IcmpQuotas    *ebpf.MapSpec `ebpf:"icmp_quotas"`
 	KeptFirsts    *ebpf.MapSpec `ebpf:"kept_firsts"`
 	KeptFrames    *ebpf.MapSpec `ebpf:"kept_frames"`
@@ -218,7 +222,9 @@ type tcMaps struct {
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
+	Floods        *ebpf.Map `ebpf:"floods"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
+	HalfRing      *ebpf.Map `ebpf:"half_ring"`
 	IcmpQuotas    *ebpf.Map `ebpf:"icmp_quotas"`
 	KeptFirsts    *ebpf.Map `ebpf:"kept_firsts"`
 	KeptFrames    *ebpf.Map `ebpf:"kept_frames"`
@@ -266,7 +272,9 @@ func (m *tcMaps) Close() error {
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
+		m.Floods,
 		m.Fragments,
+		m.HalfRing,
 		m.IcmpQuotas,
 		m.KeptFirsts,
 		m.KeptFrames,

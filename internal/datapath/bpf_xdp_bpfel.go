@@ -29,7 +29,9 @@ const (
 	xdpMapDsts          = "dsts"
 	xdpMapEstimators    = "estimators"
 	xdpMapFilterMap     = "filter_map"
+	xdpMapFloods        = "floods"
 	xdpMapFragments     = "fragments"
+	xdpMapHalfRing      = "half_ring"
 	xdpMapLinkAddrs     = "link_addrs"
 	xdpMapLocalities    = "localities"
 	xdpMapLocalitySets  = "locality_sets"
@@ -129,7 +131,9 @@ type xdpMapSpecs struct {
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
+	Floods        *ebpf.MapSpec `ebpf:"floods"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
 	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
@@ -205,7 +209,9 @@ type xdpMaps struct {
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
+	Floods        *ebpf.Map `ebpf:"floods"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
+	HalfRing      *ebpf.Map `ebpf:"half_ring"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
 	Localities    *ebpf.Map `ebpf:"localities"`
 	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
@@ -248,7 +254,9 @@ func (m *xdpMaps) Close() error {
 		m.Dsts,
 		m.Estimators,
 		m.FilterMap,
+		m.Floods,
 		m.Fragments,
+		m.HalfRing,
 		m.LinkAddrs,
 		m.Localities,
 		m.LocalitySets,

@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"iter"
+	"math/bits"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,8 @@ type ConnRecord struct {
 	Dst             Dst
 	Left            time.Duration
 	CallID          string // of a template of the engine sip
+
+	slot *Conn // where it lies, as long as it is handed over
 }
 
 // Conns yields the connections alive, in the order of the tables.
@@ -116,7 +119,7 @@ func inTable[T any](buckets []T) []T {
 func (r *ConnRecord) read(c *Conn, ends *controlConnEnds) bool {
 	for {
 		life := atomic.LoadUint64(as[uint64](c))
-		r.Conn = *c
+		r.Conn, r.slot = *c, c
 		if ends != nil {
 			r.Client, r.Virtual = ends.Caddr.B, ends.Vaddr.B
 		}
@@ -124,20 +127,49 @@ func (r *ConnRecord) read(c *Conn, ends *controlConnEnds) bool {
 		if r.Flags&connLive == 0 {
 			return false
 		}
-		r.State &= stateMask
 		if atomic.LoadUint64(as[uint64](c)) == life {
 			return true
 		}
 	}
 }
 
-// ConnCapacity returns how many connections of IPv4 and of IPv6 the table has
-// room for, and the bytes they take together.
-func (t *Table) ConnCapacity() (conns4, conns6 int, bytes int64, err error) {
-	four, err4 := mapArray[controlBucket4](t.place.table(), controlMapConns4)
+// ConnState is the state alone of what is no template: above it, packets are counted.
+func (r *ConnRecord) ConnState() uint8 { return r.State & stateMask }
+
+// Capacity is how much room the table of a family has, and how much is in use of
+// the part that is for half-open connections.
+type Capacity struct {
+	Conns          int // connections there is room for
+	HalfOpenPlaces int // half-open ones among them
+	HalfOpen       int // how many there are
+}
+
+// Capacities returns the capacities of IPv4 and of IPv6, and the bytes they take
+// together.
+func (t *Table) Capacities() (v4, v6 Capacity, bytes int64, err error) {
+	dir := t.place.table()
+	four, err4 := mapArray[controlBucket4](dir, controlMapConns4)
 	defer four.close()
-	six, err6 := mapArray[controlBucket6](t.place.table(), controlMapConns6)
+	six, err6 := mapArray[controlBucket6](dir, controlMapConns6)
 	defer six.close()
-	return len(inTable(four.elems)) * slotsPerBucket, len(inTable(six.elems)) * slotsPerBucket,
-		int64(len(four.bytes) + len(six.bytes)), errors.Join(err4, err6)
+	ring, errRing := mapArray[uint64](dir, controlMapHalfRing)
+	defer ring.close()
+	floods, errFloods := mapArray[controlFlood](dir, controlMapFloods)
+	defer floods.close()
+	if err := errors.Join(err4, err6, errRing, errFloods); err != nil {
+		return v4, v6, 0, err
+	}
+	v4, v6 = capacity(four.elems, &floods.elems[0]), capacity(six.elems, &floods.elems[1])
+	return v4, v6, int64(len(four.bytes) + len(six.bytes) + len(ring.bytes)), nil
+}
+
+func capacity[T any](buckets []T, f *controlFlood) Capacity {
+	slots := len(inTable(buckets)) * slotsPerBucket
+	// the overflow region, a small part of the slots, has no places
+	hashed := 1 << (bits.Len(uint(len(inTable(buckets)))) - 1)
+	return Capacity{
+		Conns:          slots,
+		HalfOpenPlaces: halfOpenPlaces(hashed),
+		HalfOpen:       int(atomic.LoadInt32(&f.HalfOpen)),
+	}
 }

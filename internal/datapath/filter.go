@@ -17,14 +17,18 @@ func filterHash(addr Addr) int {
 
 func (f *controlFilter) addVIP(id ServiceID) {
 	if id.Fwmark != 0 {
-		f.Any |= filterVIP
+		family := 0
+		if id.Family == FamilyV6 {
+			family = 1
+		}
+		f.Any[family] |= filterVIP
 		return
 	}
 	f.Bits[filterHash(id.Addr.B)] |= filterVIP
 }
 
 func (f *controlFilter) forgetVIPs() {
-	f.Any = 0
+	clear(f.Any[:])
 	for i := range f.Bits {
 		f.Bits[i] &^= filterVIP
 	}
@@ -39,14 +43,20 @@ func (t *Table) addVIP(id ServiceID) {
 	}
 }
 
-func (t *Table) addRIP(d *Dst) { t.filter.elems[0].addRIP(d) }
-
 // sleeps reports whether the director leaves packets from clients alone: it is the
 // backup of another, and backup_only asks for it. What servers answer it goes on to
 // translate.
 func (t *Table) sleeps() bool {
 	s := t.Settings()
 	return s.Sysctl[controlSysctlSYSCTL_BACKUP_ONLY] != 0 && s.Daemon[SyncBackup].Running != 0
+}
+
+// addRIP leaves out a server behind a tunnel of a family that sleeps; an edit of several
+// services, which may wake it, leaves that to its end.
+func (t *Table) addRIP(d *Dst) {
+	if t.joint != nil || t.prepared().live[d.Family] > 0 {
+		t.filter.elems[0].addRIP(d)
+	}
 }
 
 // filterPause is how long the filter may keep addresses that nothing needs any
@@ -82,7 +92,7 @@ func (t *Table) refilter() {
 		d := &t.dsts.elems[i]
 		s := &t.services.elems[d.Svc]
 		busy := d.Active|d.Inactive|d.Persistent != 0 && awake[s.Key.Family]
-		if p.dsts[i] || busy {
+		if (p.dsts[i] || busy) && awake[d.Family] {
 			want.addRIP(d)
 		}
 		if busy && s.Incarnation == d.Incarnation {
@@ -91,7 +101,7 @@ func (t *Table) refilter() {
 	}
 	for _, d := range t.dsts.elems[:firstDst] { // connections of firewall marks
 		if d.Active|d.Inactive != 0 && awake[d.Family] {
-			want.Any |= filterVIP
+			want.addVIP(ServiceID{Fwmark: 1, Family: d.Family})
 		}
 	}
 	if t.sleeps() {

@@ -34,7 +34,8 @@ type Sizes struct {
 	// Conns is the number of connections the table has room for, of IPv4 and
 	// as many of IPv6. Its slots are an eighth more, rounded up to a power of
 	// two; a slot takes 32 bytes for IPv4 and 64 for IPv6, and the overflow
-	// region a sixteenth on top. 0: chosen by memory, of IPv6 half as many.
+	// region a sixteenth on top. At most a quarter of the slots hold half-open
+	// connections. 0: chosen by memory, of IPv6 half as many.
 	Conns int
 	// Dsts is the number of destinations; 0: chosen by memory.
 	Dsts int
@@ -44,7 +45,7 @@ const (
 	slotsPerBucket  = len(controlBucket4{}.Slot)
 	minBuckets      = 1 << 12
 	maxBuckets      = 1 << 26
-	defaultBuckets  = 1 << 18 // some 900 thousand connections, 34 MiB
+	defaultBuckets  = 1 << 18 // some 900 thousand connections, 36 MiB
 	slack           = 8       // one slot in so many is to spare, as buckets fill unevenly
 	minOverflow     = 1 << 8
 	overflowPart    = 16  // one overflow bucket for so many buckets
@@ -70,6 +71,10 @@ func (s Sizes) buckets(memory uint64) int {
 	}
 	return n
 }
+
+// halfOpenPlaces returns how many half-open connections a table of so many buckets
+// has room for: a quarter of its slots, of eight bytes more each.
+func halfOpenPlaces(buckets int) int { return buckets }
 
 // dsts returns how many destinations a table of these sizes has, ceiling at
 // most. Each has a row of counters for every CPU.
@@ -243,6 +248,7 @@ func loadSpecs(hz uint32, sizes Sizes) ([]*ebpf.CollectionSpec, error) {
 		spec.Maps[controlMapStatsMap].MaxEntries = dsts * uint32(cpus)
 		spec.Maps[controlMapConns4].MaxEntries = uint32(buckets4 + overflow4 + cpus) // see one_packet.h
 		spec.Maps[controlMapConns6].MaxEntries = uint32(buckets6 + overflow6 + cpus)
+		spec.Maps[controlMapHalfRing].MaxEntries = uint32(halfOpenPlaces(buckets4) + halfOpenPlaces(buckets6))
 		facts[controlVarConfDsts] = dsts
 		for name, value := range facts {
 			if v := spec.Variables[name]; v != nil {

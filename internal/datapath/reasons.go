@@ -15,6 +15,10 @@ type Reason struct {
 	About string
 }
 
+// HalfOpenEvicted is the name of the reason that counts half-open connections which
+// gave way to newer ones.
+const HalfOpenEvicted = "half_open_evicted"
+
 // Reasons explains every row of enum reason to whoever reads the counters, in
 // the enum's order.
 var Reasons = []Reason{
@@ -45,6 +49,8 @@ var Reasons = []Reason{
 	{"dropped_packet", "packets dropped by drop_packet: they would have begun connections"},
 	{"dropped_entry", "connections and templates ended by drop_entry, to make room"},
 	{"bypassed", "connections past the destinations, to where they were sent, as cache_bypass asks"},
+	{HalfOpenEvicted, "half-open connections, and templates made for them, that gave way to newer ones; see docs/floods.md"},
+	{"reset", "segments of connections that are reset: they became a reset, or two; see docs/connections.md"},
 }
 
 // ReasonNames returns the names of enum reason in order, in lower case and

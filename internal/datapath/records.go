@@ -123,6 +123,7 @@ const (
 	dstAvailable = uint8(controlDstFlagsDST_AVAILABLE)
 	dstLimited   = uint8(controlDstFlagsDST_LIMITED)
 	connLive     = uint8(controlConnFlagsCONN_LIVE)
+	connInactive = uint8(controlConnFlagsCONN_INACTIVE)
 )
 
 // StateNames are the names of the connection states as listings print them,
@@ -154,6 +155,9 @@ var StateNames = [...]string{
 	controlConnStateSTATE_SCTP_SHUTDOWN_ACK_SENT: "S-ACK-SENT",
 	controlConnStateSTATE_SCTP_REJECTED:          "REJECTED",
 	controlConnStateSTATE_SCTP_CLOSED:            "CLOSED",
+
+	controlConnStateSTATE_RESET:      "CLOSE",
+	controlConnStateSTATE_RESET_BOTH: "CLOSE",
 }
 
 // defaultTimeouts are the kernel's, in seconds, by connection state.
@@ -184,6 +188,9 @@ var defaultTimeouts = [...]uint32{
 	controlConnStateSTATE_SCTP_SHUTDOWN_ACK_SENT: 61,
 	controlConnStateSTATE_SCTP_REJECTED:          4,
 	controlConnStateSTATE_SCTP_CLOSED:            61,
+
+	controlConnStateSTATE_RESET:      10,
+	controlConnStateSTATE_RESET_BOTH: 10,
 }
 
 const abiVersion = uint32(controlAbiABI_VERSION)

@@ -79,7 +79,7 @@ type spot struct {
 }
 
 // maxNodes bounds what aliases can multiply a file to.
-const maxNodes = 1 << 20
+const maxNodes = 1 << 19
 
 // NewReader returns a Reader that has read nothing.
 func NewReader() *Reader {

@@ -52,6 +52,54 @@ func encode(v reflect.Value) any {
 	return v.Interface()
 }
 
+// EncodeBeyond is Encode without what is as in the base, a value of the same
+// structure: what is inherited, or the defaults.
+func EncodeBeyond(value, base any) yaml.MapSlice {
+	return encodeBeyond(reflect.ValueOf(value), reflect.ValueOf(base))
+}
+
+func encodeBeyond(v, base reflect.Value) yaml.MapSlice {
+	out := yaml.MapSlice{}
+	for _, f := range fields(v.Type()) {
+		of, like := v.FieldByIndex(f.index), base.FieldByIndex(f.index)
+		if reflect.DeepEqual(of.Interface(), like.Interface()) {
+			continue
+		}
+		out = append(out, yaml.MapItem{Key: f.name, Value: beyond(of, like)})
+	}
+	return out
+}
+
+// beyond encodes structures by what they have beyond the base, or where there is
+// none beyond their defaults.
+func beyond(v, base reflect.Value) any {
+	switch {
+	case isScalar(v.Type()):
+	case v.Kind() == reflect.Struct:
+		return encodeBeyond(v, base)
+	case v.Kind() == reflect.Pointer && !v.IsNil() && v.Elem().Kind() == reflect.Struct:
+		if base.IsNil() {
+			base = reflect.New(v.Type().Elem())
+			setDefaults(base.Elem())
+		}
+		return encodeBeyond(v.Elem(), base.Elem())
+	case v.Kind() == reflect.Slice:
+		out := make([]any, v.Len())
+		for i := range out {
+			like := reflect.New(v.Type().Elem())
+			if like.Elem().Kind() == reflect.Struct && !isScalar(like.Elem().Type()) {
+				setDefaults(like.Elem())
+			}
+			out[i] = beyond(v.Index(i), like.Elem())
+		}
+		if len(out) == 1 {
+			return out[0]
+		}
+		return out
+	}
+	return encode(v)
+}
+
 func encodeStruct(v reflect.Value) yaml.MapSlice {
 	var out yaml.MapSlice
 	for _, f := range fields(v.Type()) {

@@ -3,6 +3,7 @@ package document
 import (
 	"reflect"
 	"strings"
+	"sync"
 )
 
 // field is one key of a structure.
@@ -16,9 +17,21 @@ type field struct {
 	prototype             func(field string, given map[string]string) any // of the structure it is in
 }
 
+// known are the fields of structures that were looked at.
+var known sync.Map
+
 // fields are the keys of a structure in the order of its declaration, those of
 // inlined structures in their place.
 func fields(t reflect.Type) []field {
+	if all, ok := known.Load(t); ok {
+		return all.([]field)
+	}
+	all := readFields(t)
+	known.Store(t, all)
+	return all
+}
+
+func readFields(t reflect.Type) []field {
 	var out []field
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -27,7 +40,7 @@ func fields(t reflect.Type) []field {
 		switch {
 		case inline:
 			for _, inner := range fields(f.Type) {
-				inner.index = append([]int{i}, inner.index...)
+				inner.index = append([]int{i}, inner.index...) // a copy
 				out = append(out, inner)
 			}
 		case name != "" && name != "-":

@@ -52,6 +52,9 @@ func form(t reflect.Type) string {
 	if reflect.PointerTo(t).Implements(wanterType) {
 		return reflect.New(t).Interface().(Wanter).Want()
 	}
+	if t.Kind() == reflect.Struct && t.NumField() == 1 && t.Field(0).Anonymous { // one of those, with more methods
+		return form(t.Field(0).Type)
+	}
 	return forms[t]
 }
 
@@ -121,12 +124,13 @@ func setText(to reflect.Value, text string) string {
 	switch want := form(to.Type()); {
 	case err == nil:
 		return ""
-	case forms[to.Type()] != "":
-		return fmt.Sprintf("%q is not of the right form: write it as %s", text, want)
-	case want != "":
+	case want == "":
+		return err.Error()
+	case to.Addr().Type().Implements(wanterType):
 		return fmt.Sprintf("%v: write it as %s", err, want)
+	default:
+		return fmt.Sprintf("%q is not of the right form: write it as %s", text, want)
 	}
-	return err.Error()
 }
 
 func setNumber(to reflect.Value, f field, text string) string {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -42,20 +43,24 @@ type Table struct {
 	Rows []Row
 }
 
-// Tables explain the structure of the value, and those in it, each once.
+// Tables explain the structure of the value, and those in it, each once, but for
+// those that say nothing of some of their keys.
 func (a About) Tables(value any) []Table {
 	var out []Table
 	a.walk(reflect.TypeOf(value), map[reflect.Type]bool{}, func(t reflect.Type) {
-		table := Table{Name: t.Name()}
+		table, explained := Table{Name: t.Name()}, true
 		for _, f := range fields(t) {
 			f = a.with(t, f)
+			explained = explained && f.about != ""
 			fallback := f.fallback
 			if f.inherits != "" {
 				fallback = "as " + f.inherits
 			}
 			table.Rows = append(table.Rows, Row{f.name, valueName(f), fallback, f.about})
 		}
-		out = append(out, table)
+		if explained { // another page has the others
+			out = append(out, table)
+		}
 	})
 	return out
 }
@@ -127,13 +132,28 @@ func (a About) object(t reflect.Type) map[string]any {
 	for _, f := range fields(t) {
 		f = a.with(t, f)
 		s := schemaOf(f)
-		s["description"] = f.about
+		if f.about != "" {
+			s["description"] = f.about
+		}
 		if f.fallback != "" {
-			s["default"] = f.fallback
+			s["default"] = typed(s["type"], f.fallback)
 		}
 		properties[f.name] = s
 	}
 	return map[string]any{"type": "object", "additionalProperties": false, "properties": properties}
+}
+
+// typed is a default as JSON writes values of the type.
+func typed(kind any, text string) any {
+	switch kind {
+	case "integer", "number":
+		if x, err := strconv.ParseFloat(text, 64); err == nil {
+			return x
+		}
+	case "boolean":
+		return text == "true"
+	}
+	return text
 }
 
 func schemaOf(f field) map[string]any {

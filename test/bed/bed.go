@@ -31,7 +31,9 @@ type Bed struct {
 	Topology
 
 	mode    ipvs.AttachMode
+	conns   int // the table is made for
 	table   *ipvs.Table
+	clock   datapath.Editor
 	changed bool // something but the table is not as it was built
 }
 
@@ -40,10 +42,16 @@ type Bed struct {
 // with the test.
 func New(t *testing.T, mode ipvs.AttachMode) *Bed {
 	t.Helper()
+	return NewSized(t, mode, Conns)
+}
+
+// NewSized is New with a table for so many connections.
+func NewSized(t *testing.T, mode ipvs.AttachMode, conns int) *Bed {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("this test makes network namespaces and loads eBPF programs, and needs root: run it with sudo")
 	}
-	b := &Bed{}
+	b := &Bed{conns: conns}
 	t.Cleanup(func() {
 		if err := b.close(); err != nil {
 			t.Errorf("test bed: %v", err)
@@ -61,7 +69,7 @@ func (b *Bed) build(mode ipvs.AttachMode) (err error) {
 	if err := b.Build(); err != nil {
 		return err
 	}
-	if b.table, err = ipvs.OpenSized(context.Background(), Conns); err != nil {
+	if b.table, err = ipvs.OpenSized(context.Background(), b.conns); err != nil {
 		return err
 	}
 	return b.table.Attach(mode)
@@ -92,7 +100,7 @@ func (p *Beds) Lend(t *testing.T, mode ipvs.AttachMode) *Bed {
 	t.Helper()
 	b := p.take(mode)
 	if b == nil {
-		b = &Bed{}
+		b = &Bed{conns: Conns}
 		if err := b.build(mode); err != nil {
 			t.Fatalf("test bed: %v", errors.Join(err, b.close()))
 		}
@@ -128,7 +136,7 @@ func (p *Beds) take(mode ipvs.AttachMode) *Bed {
 
 // wipe makes the table what it was at first.
 func (b *Bed) wipe() (err error) {
-	if err := b.table.Close(); err != nil {
+	if err := errors.Join(b.table.Close(), b.clock.Close()); err != nil {
 		return err
 	}
 	var e datapath.Editor
@@ -136,7 +144,7 @@ func (b *Bed) wipe() (err error) {
 		return err
 	}
 	b.drain()
-	b.table, err = ipvs.OpenSized(context.Background(), Conns)
+	b.table, err = ipvs.OpenSized(context.Background(), b.conns)
 	return err
 }
 
@@ -164,7 +172,7 @@ func (b *Bed) close() (err error) {
 	if b.table != nil {
 		_, err = b.table.Unload()
 	}
-	return errors.Join(err, b.Close())
+	return errors.Join(err, b.clock.Close(), b.Close())
 }
 
 // Table is the director's table, for the goroutine that made the bed.
@@ -172,9 +180,7 @@ func (b *Bed) Table() *ipvs.Table { return b.table }
 
 // Advance puts the clock of the director's table forward, and ends what expires by it.
 func (b *Bed) Advance(by time.Duration) error {
-	var e datapath.Editor
-	defer e.Close()
-	return e.View(func(t *datapath.Table) error { return t.Advance(by) })
+	return b.clock.View(func(t *datapath.Table) error { return t.Advance(by) })
 }
 
 // Pins is the directory in which the director's table is pinned: that of the

@@ -21,11 +21,19 @@ type kernel struct {
 	bed     *bed.Bed
 	xdp, tc *ebpf.Program
 	out     []byte
-	held    time.Time // when the clock of the table was last set
+	held    time.Time       // when the clock of the table was last set
+	changed map[string]bool // settings
+	packets map[counter]uint64
+}
+
+// counter is one of packets: a destination of a service.
+type counter struct {
+	service     ipvs.ServiceKey
+	destination netip.AddrPort
 }
 
 func newKernel(t *testing.T) *kernel {
-	k := &kernel{bed: bed.New(t, ipvs.AttachXDP), out: make([]byte, 4096), held: time.Now()}
+	k := &kernel{bed: bed.New(t, ipvs.AttachXDP), out: make([]byte, 4096), held: time.Now(), changed: map[string]bool{}, packets: map[counter]uint64{}}
 	for name, p := range map[string]**ebpf.Program{"evs_xdp": &k.xdp, "evs_tc": &k.tc} {
 		program, err := k.bed.Program(name)
 		if err != nil {
@@ -34,31 +42,61 @@ func newKernel(t *testing.T) *kernel {
 		t.Cleanup(func() { program.Close() })
 		*p = program
 	}
+	for _, prefix := range marks {
+		if err := k.bed.Table().AddMark(ipvs.MarkRule{Destination: netip.MustParsePrefix(prefix), Mark: mark}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return k
 }
 
 // reset empties the table, of connections too.
 func (k *kernel) reset() error {
-	if _, stderr, exit := k.bed.Ipvsadm("-C"); exit != 0 {
-		return fmt.Errorf("ipvsadm -C: exit %d: %s", exit, stderr)
+	if err := k.ipvsadm("-C"); err != nil {
+		return err
+	}
+	fresh := model.New()
+	for name := range k.changed {
+		if err := k.set(name, fresh.Settings[name]); err != nil {
+			return err
+		}
+	}
+	clear(k.changed)
+	if err := k.ipvsadm("--set", "900", "120", "300"); err != nil {
+		return err
 	}
 	return k.advance(2 * time.Hour)
 }
 
 // advance steps the clock of the table, which goes on by itself too, and takes that
-// back.
+// back. A template that has run out is looked at twice.
 func (k *kernel) advance(by time.Duration) error {
 	now := time.Now()
 	by -= now.Sub(k.held)
 	k.held = now
-	return k.bed.Advance(by)
+	if err := k.bed.Advance(by); err != nil {
+		return err
+	}
+	return k.bed.Advance(0)
 }
 
-func (k *kernel) edit(e edit) error {
-	if _, stderr, exit := k.bed.Ipvsadm(e.argv()...); exit != 0 {
-		return fmt.Errorf("exit %d: %s", exit, stderr)
+func (k *kernel) ipvsadm(argv ...string) error {
+	if _, stderr, exit := k.bed.Ipvsadm(argv...); exit != 0 {
+		return fmt.Errorf("ipvsadm %q: exit %d: %s", argv, exit, stderr)
 	}
 	return nil
+}
+
+// set changes a setting. What it ends is ended at once.
+func (k *kernel) set(name string, value int) error {
+	k.changed[name] = true
+	if err := k.bed.Table().SetSysctl(name, fmt.Sprint(value)); err != nil {
+		return err
+	}
+	if name != "expire_nodest_conn" || value == 0 {
+		return nil
+	}
+	return k.bed.Advance(0)
 }
 
 const (
@@ -124,6 +162,23 @@ func (k *kernel) packet(p model.Packet) (model.Fate, netip.AddrPort, error) {
 	return "", netip.AddrPort{}, fmt.Errorf("verdict %d of tc", verdict)
 }
 
+// counted finds out by what destinations have counted who was just sent a packet: the
+// zero value if nobody was.
+func (k *kernel) counted() (netip.AddrPort, error) {
+	services, err := k.bed.Table().Services()
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	for _, s := range services {
+		for _, d := range s.Destinations {
+			if d.Stats.InPackets != k.packets[counter{s.ServiceKey, d.Addr}] {
+				return d.Addr, nil
+			}
+		}
+	}
+	return netip.AddrPort{}, nil
+}
+
 // sent reads off a frame where it went.
 func (k *kernel) sent(p model.Packet, frame []byte) (model.Fate, netip.AddrPort, error) {
 	seen, err := bed.Parse(frame)
@@ -136,10 +191,19 @@ func (k *kernel) sent(p model.Packet, frame []byte) (model.Fate, netip.AddrPort,
 		return model.Refused, netip.AddrPort{}, nil
 	case p.Reply && seen.Src == p.Virtual && seen.Dst == p.Client:
 		return model.Sent, netip.AddrPort{}, nil
-	case p.Reply || !seen.To.IsValid():
+	case p.Reply:
 		return "", netip.AddrPort{}, fmt.Errorf("it left as %s, to %s", seen, seen.To)
-	case seen.Dst.Addr() == seen.To && seen.Src == p.Client: // masquerading
+	case seen.Dst.Addr() != p.Virtual.Addr() && seen.Src == p.Client: // masquerading
 		return model.Sent, seen.Dst, nil
+	case seen.To.IsValid():
+	case seen.Dst.Addr() != p.Virtual.Addr(): // a tunnel
+		seen.To = seen.Dst.Addr()
+	default: // once a second it leaves by the kernel's table of neighbours, which has the address
+		to, err := k.counted()
+		if err != nil {
+			return "", netip.AddrPort{}, err
+		}
+		seen.To = to.Addr()
 	}
 	// Direct routing keeps the port, and so does what goes through a tunnel.
 	return model.Sent, netip.AddrPortFrom(seen.To, p.Virtual.Port()), nil

@@ -9,20 +9,21 @@ import (
 // they name is there.
 
 // AddService adds a service without destinations.
-func (t *Table) AddService(k ServiceKey, scheduler string) {
-	s := &Service{ServiceKey: k, Scheduler: scheduler}
-	s.restart()
+func (t *Table) AddService(k ServiceKey, c Config) {
+	s := &Service{ServiceKey: k, Config: c}
+	s.prepare(true)
 	t.Services = append(t.Services, s)
 }
 
-// EditService gives a service a scheduler. One that stays does not hear of it.
-func (t *Table) EditService(k ServiceKey, scheduler string) {
+// EditService gives a service another configuration. A scheduler that stays does not
+// hear of it.
+func (t *Table) EditService(k ServiceKey, c Config) {
 	s := t.Find(k)
-	if s.Scheduler == scheduler {
-		return
+	fresh := s.Scheduler != c.Scheduler
+	s.Config = c
+	if fresh {
+		s.prepare(true)
 	}
-	s.Scheduler = scheduler
-	s.restart()
 }
 
 // DeleteService removes a service and its destinations. Connections stay.
@@ -32,29 +33,41 @@ func (t *Table) DeleteService(k ServiceKey) {
 		t.bury(s, d)
 	}
 	t.Services = slices.DeleteFunc(t.Services, func(o *Service) bool { return o == s })
+	t.endOrphans()
 }
 
 // AddDestination adds a destination, the same one if it was there before and
 // connections still know it.
-func (t *Table) AddDestination(k ServiceKey, a netip.AddrPort, m Method, weight int) {
+func (t *Table) AddDestination(k ServiceKey, a Share) {
 	s := t.Find(k)
-	d := &Destination{Addr: a}
-	if i := slices.IndexFunc(t.gone[k], func(d *Destination) bool { return d.Addr == a }); i >= 0 {
+	d := &Destination{}
+	if i := slices.IndexFunc(t.gone[k], func(d *Destination) bool { return d.Addr == a.Addr }); i >= 0 {
 		d = t.gone[k][i]
 		t.gone[k] = slices.Delete(t.gone[k], i, i+1)
 	}
-	d.Method, d.Weight, d.there = m, weight, true
+	d.there, d.lastWeight = true, 0
+	d.be(a)
 	s.Destinations = slices.Insert(s.Destinations, 0, d)
-	s.changed()
+	s.prepare(false)
 }
 
-// EditDestination gives a destination another method and weight; connections keep
-// the method they began with.
-func (t *Table) EditDestination(k ServiceKey, a netip.AddrPort, m Method, weight int) {
+// EditDestination gives a destination another method, weight and thresholds;
+// connections keep the method they began with.
+func (t *Table) EditDestination(k ServiceKey, a Share) {
 	s := t.Find(k)
-	d := s.Destination(a)
-	d.Method, d.Weight = m, weight
-	s.changed()
+	s.Destination(a.Addr).be(a)
+	s.prepare(false)
+}
+
+// be makes a destination what it is told to be.
+func (d *Destination) be(a Share) {
+	if a.Upper == 0 || a.Upper > d.Upper {
+		d.overloaded = false
+	}
+	if a.Weight != 0 {
+		d.lastWeight = a.Weight
+	}
+	d.Share = a
 }
 
 // DeleteDestination removes a destination. Its connections lead nowhere.
@@ -64,7 +77,8 @@ func (t *Table) DeleteDestination(k ServiceKey, a netip.AddrPort) {
 	s.forget(i)
 	t.bury(s, s.Destinations[i])
 	s.Destinations = slices.Delete(s.Destinations, i, i+1)
-	s.changed()
+	s.prepare(false)
+	t.endOrphans()
 }
 
 func (t *Table) bury(s *Service, d *Destination) {

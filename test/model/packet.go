@@ -9,7 +9,7 @@ import (
 // Packet is one of a flow, or a server's answer to it.
 type Packet struct {
 	Flow
-	Flags  string // of TCP
+	Flags  string // of TCP; the chunk of SCTP
 	Reply  bool
 	Server netip.AddrPort // of a reply: who sends it
 }
@@ -34,61 +34,148 @@ func (t *Table) Packet(p Packet) (Fate, netip.AddrPort) {
 	if p.Reply {
 		return t.reply(c, p), netip.AddrPort{}
 	}
-	if c != nil && reopens(c, p) {
-		t.end(c)
+	if c != nil && t.outlived(c, p) {
+		defer t.end(c) // it counts until the other has been chosen for
 		c = nil
 	}
 	if c == nil {
-		fate := t.begin(p, &c)
-		if fate != Sent {
+		var fate Fate
+		if c, fate = t.begin(p); fate != Sent {
 			return fate, netip.AddrPort{}
 		}
 	}
 	if !c.Destination.there {
 		return Dropped, netip.AddrPort{}
 	}
-	c.step(p, t.Now)
-	return Sent, c.Destination.Addr
+	t.step(c, p)
+	if c.oneOff {
+		t.end(c)
+	}
+	return Sent, c.Server
 }
 
 // awake reports whether a family has a service: without any, its connections sleep,
 // and all its packets are the host's.
 func (t *Table) awake(six bool) bool {
-	return slices.ContainsFunc(t.Services, func(s *Service) bool { return s.Addr.Addr().Is6() == six })
+	return slices.ContainsFunc(t.Services, func(s *Service) bool { return s.Six() == six })
 }
 
 // reply passes what is a masqueraded connection's, translated; the rest is the
 // host's to forward.
 func (t *Table) reply(c *Conn, p Packet) Fate {
-	if c == nil || c.Method != Masquerade || c.Destination.Addr != p.Server {
+	if c == nil || c.Method != Masquerade || c.Server != p.Server {
 		return Host
 	}
-	c.step(p, t.Now)
+	t.step(c, p)
 	return Sent
 }
 
-// reopens reports whether the client begins anew where the connection had ended.
-func reopens(c *Conn, p Packet) bool {
-	return p.Proto == "tcp" && strings.Contains(p.Flags, "S") &&
-		(c.State == "TIME_WAIT" || c.State == "CLOSE")
+// opens reports whether a client opens a connection by the packet.
+func (p Packet) opens() bool {
+	return p.Proto == "tcp" && strings.Contains(p.Flags, "S") || p.Proto == "sctp" && p.Flags == "INIT"
+}
+
+// outlived reports whether a packet shall not meet the connection that it belongs to,
+// but be as if there were none.
+func (t *Table) outlived(c *Conn, p Packet) bool {
+	d := c.Destination
+	switch {
+	case p.opens() && t.on("expire_nodest_conn") && d.Weight == 0:
+		return true
+	case p.opens() && t.on("conn_reuse_mode") && c.template == nil && c.over(t.Settings["conn_reuse_mode"]):
+		return true // with a template it goes on
+	case !d.there && t.on("expire_nodest_conn"):
+		return true
+	}
+	return p.Proto == "udp" && t.on("expire_udp_on_quiescent") && (!d.there || d.Weight == 0)
+}
+
+// over reports whether both sides have said goodbye, or one reset it. Mode 2 takes a
+// goodbye for both where only the client's is seen.
+func (c *Conn) over(mode int) bool {
+	switch c.State {
+	case "TIME_WAIT", "CLOSE", "CLOSED":
+		return true
+	case "FIN_WAIT":
+		return mode&2 != 0 && c.Method != Masquerade
+	}
+	return false
+}
+
+// starts reports whether a packet may begin a connection.
+func (t *Table) starts(p Packet) bool {
+	switch p.Proto {
+	case "tcp":
+		return (p.opens() || t.on("sloppy_tcp")) && !strings.Contains(p.Flags, "R")
+	case "sctp":
+		return (p.opens() || t.on("sloppy_sctp")) && p.Flags != "ABORT"
+	}
+	return true
+}
+
+// Service finds that of a packet: of its firewall mark, of its port, of FTP whose
+// data may go to any port that is not another's by custom, of all ports.
+func (t *Table) Service(p Packet) *Service {
+	a, port := p.Virtual.Addr(), p.Virtual.Port()
+	at := func(port uint16) *Service {
+		return t.Find(ServiceKey{Proto: p.Proto, Addr: netip.AddrPortFrom(a, port)})
+	}
+	var s *Service
+	if mark := t.Marks[a]; mark != 0 {
+		s = t.Find(ServiceKey{Mark: mark, Mark6: a.Is6()})
+	}
+	if s == nil {
+		s = at(port)
+	}
+	if s == nil && p.Proto == "tcp" && (port == portFTP-1 || port >= 1024) {
+		s = at(portFTP)
+	}
+	if s == nil {
+		s = at(0)
+	}
+	return s
 }
 
 // begin makes the connection of a first packet.
-func (t *Table) begin(p Packet, out **Conn) Fate {
-	s := t.Find(ServiceKey{p.Proto, p.Virtual})
-	if s == nil {
-		return Host
+func (t *Table) begin(p Packet) (*Conn, Fate) {
+	s := t.Service(p)
+	if s == nil || !t.starts(p) {
+		return nil, Host
 	}
-	if p.Proto == "tcp" && (!strings.Contains(p.Flags, "S") || strings.Contains(p.Flags, "R")) {
-		return Host
+	named := p.Virtual.Port() == s.Addr.Port() // by its port, and not all of them
+	if s.Persistent == 0 && s.Mark == 0 && !named {
+		return nil, Host // data of FTP that nobody knows of
 	}
-	d := schedulers[s.Scheduler](s)
-	if d == nil {
-		return Refused
+	c := &Conn{Flow: p.Flow, State: "NONE", oneOff: s.OnePacket && p.Proto == "udp"}
+	if c.Destination = t.choose(s, p, c); c.Destination == nil {
+		if s.Addr.Port() == portFTP && !named {
+			return nil, Host
+		}
+		return nil, Refused
 	}
-	c := &Conn{Flow: p.Flow, Destination: d, Method: d.Method, State: "NONE"}
-	c.count(1)
-	t.Conns[p.Flow] = c
-	*out = c
-	return Sent
+	c.Method = c.Destination.Method
+	port := c.Destination.Addr.Port()
+	if port == 0 || s.Persistent != 0 && !named || c.Method != Masquerade {
+		port = p.Virtual.Port()
+	}
+	c.Server = netip.AddrPortFrom(c.Destination.Addr.Addr(), port)
+	t.born(c)
+	return c, Sent
+}
+
+// choose asks the template of a persistent service, and where there is none the
+// scheduler.
+func (t *Table) choose(s *Service, p Packet, c *Conn) *Destination {
+	if s.Persistent == 0 {
+		return schedulers[s.Scheduler](t, s, p)
+	}
+	k := templateKey(s, p)
+	if c.template = t.consult(k); c.template == nil {
+		d := schedulers[s.Scheduler](t, s, p)
+		if d == nil {
+			return nil
+		}
+		c.template = t.remember(s, k, d)
+	}
+	return c.template.Destination
 }

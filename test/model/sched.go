@@ -2,47 +2,69 @@ package model
 
 import "slices"
 
-// memory is what round robins remember: the destination that had the last turn, nil
-// before any, and for wrr the level and what goes with it.
+// memory is what schedulers remember of a service.
 type memory struct {
-	last             *Destination
-	level, top, step int
+	last             *Destination // who had the last turn, nil before any
+	level, top, step int          // of wrr
+	places           []*Destination
+	homes            homes
 }
 
 // schedulers choose a destination for a new connection, nil for none.
-var schedulers = map[string]func(*Service) *Destination{
-	"rr":  (*Service).rr,
-	"wrr": (*Service).wrr,
-	"lc":  least(func(d *Destination) int { return load(d) }, func(*Destination) int { return 1 }),
-	"wlc": least(load, weight),
-	"sed": least(expected, weight),
-	"nq":  (*Service).nq,
-	"fo":  (*Service).fo,
-	"ovf": (*Service).ovf,
+var schedulers = map[string]func(*Table, *Service, Packet) *Destination{
+	"rr":    (*Table).rr,
+	"wrr":   (*Table).wrr,
+	"lc":    least(load, func(*Destination) int { return 1 }),
+	"wlc":   least(load, weight),
+	"sed":   least(expected, weight),
+	"nq":    (*Table).nq,
+	"fo":    (*Table).fo,
+	"ovf":   (*Table).ovf,
+	"dh":    (*Table).dh,
+	"sh":    byClient(placeSH),
+	"mh":    byClient(placeMH),
+	"lblc":  (*Table).lblc,
+	"lblcr": (*Table).lblcr,
+	"twos":  (*Table).twos,
 }
 
-// restart begins anew: the scheduler is new to the service.
-func (s *Service) restart() {
-	s.sched = memory{}
-	if s.Scheduler == "wrr" {
-		s.levels()
-		s.sched.level = s.sched.top
+// prepare follows a change of destinations; or the scheduler is new to the service.
+func (s *Service) prepare(fresh bool) {
+	if fresh {
+		s.sched = memory{}
+	}
+	switch s.Scheduler {
+	case "wrr":
+		s.levels(fresh)
+	case "dh", "sh", "mh":
+		s.sched.places = tables[s.Scheduler](s)
 	}
 }
 
-// changed follows a change of destinations or weights.
-func (s *Service) changed() {
-	if s.Scheduler != "wrr" {
-		return
-	}
-	s.levels()
+// levels of wrr: the top one and how far one lies under the other. The turn begins
+// again at the head of the list, at the level where it was if there is one.
+func (s *Service) levels(fresh bool) {
 	m := &s.sched
-	m.last = nil
-	if m.level > m.top || m.level == 0 {
+	greatest, divisor := 0, 0
+	for _, d := range s.Destinations {
+		greatest = max(greatest, d.Weight)
+		divisor = gcd(d.Weight, divisor)
+	}
+	m.last, m.step = nil, max(1, divisor)
+	m.top = max(0, greatest-(m.step-1))
+	switch {
+	case fresh || m.level > m.top || m.level == 0:
 		m.level = m.top
-	} else if m.step > 1 {
+	case m.step > 1:
 		m.level = m.level/m.step*m.step + 1
 	}
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 // forget follows the removal of the i-th destination: the turn was its neighbour's.
@@ -54,19 +76,6 @@ func (s *Service) forget(i int) {
 	if i > 0 {
 		s.sched.last = s.Destinations[i-1]
 	}
-}
-
-// levels of wrr: the top one and how far one lies under the other.
-func (s *Service) levels() {
-	greatest, divisor := 0, 0
-	for _, d := range s.Destinations {
-		greatest = max(greatest, d.Weight)
-		for a := d.Weight; a != 0; {
-			divisor, a = a, divisor%a
-		}
-	}
-	s.sched.step = max(1, divisor)
-	s.sched.top = max(0, greatest-(s.sched.step-1))
 }
 
 // next gives the turn to the first behind the last that may have it.
@@ -81,10 +90,10 @@ func (s *Service) next(may func(*Destination) bool) *Destination {
 	return nil
 }
 
-func (s *Service) rr() *Destination {
+func (t *Table) rr(s *Service, _ Packet) *Destination {
 	start := s.sched.last
 	for range 2 {
-		if d := s.next(func(d *Destination) bool { return d.Weight > 0 }); d != nil {
+		if d := s.next((*Destination).usable); d != nil {
 			return d
 		}
 		s.sched.last = nil
@@ -93,13 +102,21 @@ func (s *Service) rr() *Destination {
 	return nil
 }
 
-func (s *Service) wrr() *Destination {
+// wrr: if nobody may have a turn, the walk has come to the lowest level with the turn
+// where it was, or from the head of the list all the way round.
+func (t *Table) wrr(s *Service, _ Packet) *Destination {
 	m := &s.sched
 	if m.top == 0 {
 		return nil
 	}
+	if !slices.ContainsFunc(s.Destinations, (*Destination).usable) {
+		if m.level = 1; m.last == nil {
+			m.level = m.top
+		}
+		return nil
+	}
 	for {
-		if d := s.next(func(d *Destination) bool { return d.Weight >= m.level }); d != nil {
+		if d := s.next(func(d *Destination) bool { return d.usable() && d.Weight >= m.level }); d != nil {
 			return d
 		}
 		m.last = nil
@@ -115,10 +132,10 @@ func weight(d *Destination) int   { return d.Weight }
 
 // least takes the destination with the least load for its share; of equals the
 // first.
-func least(load, share func(*Destination) int) func(*Service) *Destination {
-	return func(s *Service) (best *Destination) {
+func least(load, share func(*Destination) int) func(*Table, *Service, Packet) *Destination {
+	return func(_ *Table, s *Service, _ Packet) (best *Destination) {
 		for _, d := range s.Destinations {
-			if d.Weight > 0 && (best == nil || load(best)*share(d) > load(d)*share(best)) {
+			if d.usable() && (best == nil || load(best)*share(d) > load(d)*share(best)) {
 				best = d
 			}
 		}
@@ -127,19 +144,19 @@ func least(load, share func(*Destination) int) func(*Service) *Destination {
 }
 
 // nq: the first that is idle, else as sed.
-func (s *Service) nq() *Destination {
+func (t *Table) nq(s *Service, p Packet) *Destination {
 	for _, d := range s.Destinations {
-		if d.Weight > 0 && d.Active == 0 {
+		if d.usable() && d.Active == 0 {
 			return d
 		}
 	}
-	return least(expected, weight)(s)
+	return least(expected, weight)(t, s, p)
 }
 
 // fo: the heaviest.
-func (s *Service) fo() (best *Destination) {
+func (t *Table) fo(s *Service, _ Packet) (best *Destination) {
 	for _, d := range s.Destinations {
-		if d.Weight > 0 && (best == nil || d.Weight > best.Weight) {
+		if d.usable() && (best == nil || d.Weight > best.Weight) {
 			best = d
 		}
 	}
@@ -147,11 +164,20 @@ func (s *Service) fo() (best *Destination) {
 }
 
 // ovf: the heaviest that has not more active connections than its weight.
-func (s *Service) ovf() (best *Destination) {
+func (t *Table) ovf(s *Service, _ Packet) (best *Destination) {
 	for _, d := range s.Destinations {
-		if d.Weight > 0 && d.Active <= d.Weight && (best == nil || d.Weight > best.Weight) {
+		if d.usable() && d.Active <= d.Weight && (best == nil || d.Weight > best.Weight) {
 			best = d
 		}
 	}
 	return best
+}
+
+// twos: whoever is drawn twice, so any that may be drawn at all.
+func (t *Table) twos(s *Service, _ Packet) *Destination {
+	may := slices.DeleteFunc(slices.Clone(s.Destinations), func(d *Destination) bool { return !d.usable() })
+	if len(may) == 0 {
+		return nil
+	}
+	return t.Draw(may)
 }

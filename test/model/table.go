@@ -16,57 +16,76 @@ const (
 	Tunnel     Method = "-i"
 )
 
-// ServiceKey is the identity of a virtual service.
+// ServiceKey is the identity of a virtual service: a protocol, an address and a port,
+// 0 for all ports; or a firewall mark and a family.
 type ServiceKey struct {
 	Proto string // tcp, udp, sctp
 	Addr  netip.AddrPort
+	Mark  uint32
+	Mark6 bool // a mark of IPv6
+}
+
+// Six reports whether it is one of IPv6.
+func (k ServiceKey) Six() bool { return k.Mark6 || k.Addr.Addr().Is6() }
+
+// Config is what a service is told to be.
+type Config struct {
+	Scheduler  string
+	Fallback   bool          // of sh and mh: who would be refused is hashed again
+	Port       bool          // the client's port is hashed too
+	Persistent time.Duration // how long a template lasts, 0 none
+	Mask       netip.Addr    // of persistent clients: which bits of their addresses count
+	OnePacket  bool          // of UDP: no packet leaves a connection behind
 }
 
 // Service is a virtual service. Its destinations are the newest first.
 type Service struct {
 	ServiceKey
-	Scheduler    string
+	Config
 	Destinations []*Destination
 	sched        memory
+}
+
+// Share is what a destination is told to be.
+type Share struct {
+	Addr         netip.AddrPort
+	Method       Method
+	Weight       int
+	Upper, Lower int // thresholds of connections
 }
 
 // Destination is a real server within a service. It outlives its removal as long as
 // connections know it, and is itself again when it comes back.
 type Destination struct {
-	Addr             netip.AddrPort
-	Method           Method
-	Weight           int
-	Active, Inactive int
+	Share
+	Active, Inactive int // connections
+	Persistent       int // templates
+	lastWeight       int // that was not 0
+	overloaded       bool
 	there            bool
-}
-
-// Flow is a connection's identity, as its client's packets show it.
-type Flow struct {
-	Proto           string
-	Client, Virtual netip.AddrPort
-}
-
-// Conn is a connection.
-type Conn struct {
-	Flow
-	Destination *Destination
-	Method      Method // when it began
-	State       string
-	Expires     time.Duration
-	active      bool
 }
 
 // Table is the whole.
 type Table struct {
-	Now      time.Duration
-	Services []*Service
-	Conns    map[Flow]*Conn
-	gone     map[ServiceKey][]*Destination
+	Now       time.Duration
+	Services  []*Service
+	Conns     map[Flow]*Conn
+	Templates []*Template
+	Settings  map[string]int
+	Timeouts  map[string]time.Duration // by state
+	// Marks are the firewall marks that packets get by the address they are sent to.
+	Marks map[netip.Addr]uint32
+	// Draw decides what is left to chance: one of several destinations.
+	Draw func([]*Destination) *Destination
+	gone map[ServiceKey][]*Destination
 }
 
 // New returns an empty table.
 func New() *Table {
-	return &Table{Conns: map[Flow]*Conn{}, gone: map[ServiceKey][]*Destination{}}
+	return &Table{
+		Conns: map[Flow]*Conn{}, gone: map[ServiceKey][]*Destination{},
+		Settings: defaults(), Timeouts: timeouts(),
+	}
 }
 
 // Find returns a service, nil if it is not there.
@@ -85,28 +104,4 @@ func (s *Service) Destination(a netip.AddrPort) *Destination {
 		return nil
 	}
 	return s.Destinations[i]
-}
-
-// Advance lets time pass, and connections expire.
-func (t *Table) Advance(by time.Duration) {
-	t.Now += by
-	for _, c := range t.Conns {
-		if c.Expires <= t.Now {
-			t.end(c)
-		}
-	}
-}
-
-func (t *Table) end(c *Conn) {
-	c.count(-1)
-	delete(t.Conns, c.Flow)
-}
-
-// count moves the connection's destination's counts.
-func (c *Conn) count(by int) {
-	if c.active {
-		c.Destination.Active += by
-	} else {
-		c.Destination.Inactive += by
-	}
 }

@@ -85,6 +85,30 @@ func service(t *testing.T, dir string) {
 			says:   "rules", table: "192.0.2.2:80", after: map[string]string{"/etc/x/rules": "-a -t 203.0.113.10:80 -r 192.0.2.2:80 -m -w 3\n"}},
 		{name: "what was saved can be loaded",
 			script: serve + script + "save; ipvsadm -C; " + script + "load", table: "192.0.2.2:80"},
+		{name: "start loads settings and marks, before the rules",
+			files: map[string]string{"/etc/ipvsadm.rules": rules, "/etc/default/ipvsadm": "AUTO=true",
+				"/etc/evs/sysctl.conf": "net.ipv4.vs.sloppy_tcp = 1\n", "/etc/evs/marks": "-d 203.0.113.0/24 --set-mark 7\n"},
+			script: script + "start; evs sysctl -n sloppy_tcp | tr '\\n' ' '; evs mark save", says: "1 --destination 203.0.113.0/24 --set-mark 7", table: "192.0.2.2:80"},
+		{name: "settings and marks may be in other files",
+			files: map[string]string{"/etc/ipvsadm.rules": rules, "/etc/x/set": "net.ipv4.vs.sloppy_tcp = 1\n",
+				"/etc/default/evs-ipvsadm": "AUTO=true EVS_SETTINGS=/etc/x/set"},
+			script: script + "start; evs sysctl sloppy_tcp", says: "sloppy_tcp = 1", table: "192.0.2.2:80"},
+		{name: "settings and marks that are refused are told, and the rules loaded",
+			files: map[string]string{"/etc/ipvsadm.rules": rules, "/etc/default/ipvsadm": "AUTO=true",
+				"/etc/evs/sysctl.conf": "net.ipv4.vs.drop_entry = 9\n", "/etc/evs/marks": "-d 203.0.113.0/24\n"},
+			script: script + "start", fails: true, says: "mark 0 is no mark", table: "192.0.2.2:80"},
+		{name: "stop saves settings and marks with the rules where there are files",
+			files: map[string]string{"/etc/ipvsadm.rules": rules, "/etc/default/ipvsadm": "AUTO=true\nIPVS_SAVE_ON_STOP=yes",
+				"/etc/evs/sysctl.conf": "# mine\n", "/etc/evs/marks": ""},
+			script: serve + "evs sysctl -w sloppy_tcp=1; evs mark add -d 203.0.113.0/24 --set-mark 7; " + script + "stop",
+			after: map[string]string{"/etc/evs/sysctl.conf": "net.ipv4.vs.sloppy_tcp = 1\n", "/etc/evs/sysctl.conf.old": "# mine",
+				"/etc/evs/marks": "--destination 203.0.113.0/24 --set-mark 7\n"}},
+		{name: "save makes no files of settings and marks",
+			script: serve + script + "save; ! ls /etc/evs/sysctl.conf /etc/evs/marks", table: "192.0.2.2:80"},
+		{name: "settings and marks that were saved can be loaded",
+			files: map[string]string{"/etc/evs/sysctl.conf": "", "/etc/evs/marks": ""},
+			script: serve + "evs sysctl -w sloppy_tcp=1; evs mark add -d 203.0.113.0/24 --set-mark 7; " + script + "save; evs sysctl -w sloppy_tcp=0; evs mark flush; " +
+				script + "load; evs sysctl -n sloppy_tcp | tr '\\n' ' '; evs mark save", says: "1 --destination 203.0.113.0/24 --set-mark 7", table: "192.0.2.2:80"},
 		{name: "flush clears the table", script: serve + script + "flush"},
 		{name: "status lists the table", script: serve + script + "status", says: "203.0.113.10:80 wrr", table: "192.0.2.2:80"},
 		{name: "an unknown daemon is refused", files: map[string]string{"/etc/default/ipvsadm": "DAEMON=sideways"},
@@ -93,7 +117,7 @@ func service(t *testing.T, dir string) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := &machine{t, m.pid, m.root}
-			m.run("ipvsadm -C; rm -rf /etc/ipvsadm.rules* /etc/default/*ipvsadm /etc/sysconfig/ipvsadm* /etc/x; mkdir -p /etc/sysconfig; cp /tmp/debian_version /etc/")
+			m.run("evs unload; rm -rf /etc/ipvsadm.rules* /etc/default/*ipvsadm /etc/sysconfig/ipvsadm* /etc/x /etc/evs; mkdir -p /etc/sysconfig /etc/x /etc/evs; cp /tmp/debian_version /etc/")
 			for name, text := range c.files {
 				m.run("cat >" + name + " <<'END'\n" + strings.TrimSuffix(text, "\n") + "\nEND")
 			}
@@ -107,7 +131,7 @@ func service(t *testing.T, dir string) {
 					t.Errorf("%s: no %q in\n%s", name, want, got)
 				}
 			}
-			m.wants("find /etc -name 'ipvsadm.rules.??????' -o -name 'rules.??????'", "")
+			m.wants("find /etc -name 'ipvsadm.rules.??????' -o -name 'rules.??????' -o -path '/etc/evs/*.??????'", "")
 		})
 	}
 }

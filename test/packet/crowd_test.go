@@ -84,13 +84,22 @@ func (r *runner) pass(p bed.Packet) error {
 // balance is what the table says of its connections: once by listing them,
 // once by its counts.
 type balance struct {
-	conns, active, inactive int
-	counted                 struct{ active, inactive int }
-	twice                   []string
+	conns, active, inactive, halfOpen int
+	counted                           struct{ active, inactive, halfOpen int }
+	twice                             []string
 }
 
-// activeStates are the states in which a connection counts as active.
-const activeStates = " ESTABLISHED SYN_SENT SYN_RECV SYNACK "
+// adds reports whether the counts are those of the connections.
+func (b *balance) adds() bool {
+	return b.active == b.counted.active && b.inactive == b.counted.inactive && b.halfOpen == b.counted.halfOpen
+}
+
+// activeStates are the states in which a connection counts as active, halfOpenStates
+// those in which one end alone has spoken.
+const (
+	activeStates   = " ESTABLISHED SYN_SENT SYN_RECV SYNACK "
+	halfOpenStates = " NONE SYN_RECV SYNACK INIT1 INIT C-SENT C-REPLIED C-WAIT COOKIE C-ECHOED "
+)
 
 func balanceOf(t *testing.T, table *ipvs.Table) (b balance) {
 	t.Helper()
@@ -105,6 +114,9 @@ func balanceOf(t *testing.T, table *ipvs.Table) (b balance) {
 		}
 		seen[key] = true
 		b.conns++
+		if strings.Contains(halfOpenStates, " "+c.State+" ") {
+			b.halfOpen++
+		}
 		if strings.Contains(activeStates, " "+c.State+" ") {
 			b.active++
 		} else {
@@ -121,6 +133,11 @@ func balanceOf(t *testing.T, table *ipvs.Table) (b balance) {
 			b.counted.inactive += int(d.Inactive)
 		}
 	}
+	status, err := table.Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.counted.halfOpen = status.HalfOpen
 	return b
 }
 
@@ -131,13 +148,12 @@ func settle(t *testing.T, table *ipvs.Table, want int) balance {
 	var b balance
 	for deadline := time.Now().Add(8 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		b = balanceOf(t, table)
-		adds := b.active == b.counted.active && b.inactive == b.counted.inactive
-		if adds && (want < 0 || b.conns == want) && len(b.twice) == 0 {
+		if b.adds() && (want < 0 || b.conns == want) && len(b.twice) == 0 {
 			return b
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the table does not add up: %d connections (want %d), %d active and %d inactive, counted %d and %d; twice: %v",
-				b.conns, want, b.active, b.inactive, b.counted.active, b.counted.inactive, b.twice)
+			t.Fatalf("the table does not add up: %d connections (want %d), %d active, %d inactive, %d half-open; counted %v; twice: %v",
+				b.conns, want, b.active, b.inactive, b.halfOpen, b.counted, b.twice)
 		}
 	}
 }

@@ -20,6 +20,9 @@ func TestAFullTableRefusesNewConnectionsAndKeepsTheOld(t *testing.T) {
 	for n := range status.Capacity + status.Capacity/4 {
 		switch v := r.verdictOf(t, flow("tcp", "S", n)); v {
 		case send:
+			if err := r.pass(flow("tcp", "A", n)); err != nil {
+				t.Fatalf("connection %d was not established: %v", n, err)
+			}
 			kept = append(kept, n)
 		case drop:
 			refused = append(refused, n)

@@ -71,23 +71,7 @@ func TestNoTemplateStaysWhenItsConnectionsAreGone(t *testing.T) {
 				t.Errorf("%d templates, want at least 23: one for a client, and those for networks", n)
 			}
 			// half-open connections last a minute, and a template another
-			for range 6 {
-				if err := b.Advance(30 * time.Second); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if n := entries(t, b, true) + entries(t, b, false); n > 0 {
-				t.Errorf("%d connections and templates are left", n)
-			}
-			services, err := b.Table().Services()
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, d := range services[0].Destinations {
-				if d.Active|d.Inactive|d.Persistent != 0 {
-					t.Errorf("%s: %d active, %d inactive, %d persistent", d.Addr, d.Active, d.Inactive, d.Persistent)
-				}
-			}
+			emptied(t, b, 30*time.Second)
 		})
 	}
 }

@@ -96,7 +96,12 @@ func pseudoOf(ip []byte) []byte {
 // through is a runner on a bed with TCP and UDP services on port 80 of the VIP.
 func through(t *testing.T, d door, vip, server, options string) *runner {
 	t.Helper()
-	b := bed.New(t, d.mode)
+	return serving(t, d, bed.New(t, d.mode), vip, server, options)
+}
+
+// serving is the same on a bed that there is.
+func serving(t *testing.T, d door, b *bed.Bed, vip, server, options string) *runner {
+	t.Helper()
 	host := netip.AddrPortFrom(netip.MustParseAddr(vip), 80).String()
 	to := netip.AddrPortFrom(netip.MustParseAddr(server), 80).String()
 	for _, proto := range []string{"-t", "-u"} {

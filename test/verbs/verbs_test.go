@@ -137,6 +137,18 @@ func TestWhatCannotBeIsRefusedWithARemedy(t *testing.T) {
 		{"destination edit --tcp 203.0.113.10:80 --server 192.0.2.2 --method nat", "masq, route, tunnel"},
 		{"list -o xml", "table, wide, json, yaml"},
 		{"restore --dry-run", "--atomic"},
+		{"connection flush", "--all for every one"},
+		{"connection flush --reset", "--all for every one"},
+		{"connection flush --all --client 198.51.100.0/24", "leave it out"},
+		{"connections flush --tcp 203.0.113.10:81", "evs service list"},
+		{"connections flush --destination 192.0.2.2:81", "evs destination list"},
+		{"connection flush --destination server1", "192.0.2.2:8080"},
+		{"connection flush --client 198.51.100.1/24", "write 198.51.100.0/24"},
+		{"connection flush --tcp 203.0.113.10:80 --client 2001:db8::/64", "different address families"},
+		{"connection flush --tcp 203.0.113.10:80 --udp 203.0.113.10:80", "give one of them"},
+		{"connection flush --state open", "ESTABLISHED"},
+		{"connection list --state open", "ESTABLISHED"},
+		{"connection flush --all --reset=server", "client, both"},
 		{"mark add -d 203.0.113.0/24", "--set-mark is missing"},
 		{"mark add -d 203.0.113.0/24 --dport 80 --set-mark 7", "tcp, udp or sctp"},
 		{"mark delete -d 203.0.113.0/24", "evs mark list"},
@@ -186,6 +198,28 @@ func TestRestoreWithoutAtomicIsThatOfIpvsadm(t *testing.T) {
 	}
 }
 
+func TestConnectionsEndWhereThereAreNone(t *testing.T) {
+	m := newMachine(t)
+	if out := m.must(t, "connection flush --all"); out != "connections ended: 0\n" {
+		t.Errorf("without a table it says %q", out)
+	}
+	if r := m.run("", "connection", "flush", "--destination", "192.0.2.2"); r.code != 1 {
+		t.Errorf("without a table, exit code %d for a destination that is not there", r.code)
+	}
+	m.must(t, "service add --tcp 203.0.113.10:80")
+	m.must(t, "destination add --tcp 203.0.113.10:80 --server 192.0.2.2")
+	for line, want := range map[string]string{
+		"connections flush --destination 192.0.2.2":        "connections ended: 0\n",
+		"conns flush -t 203.0.113.10:80 --templates":       "connections ended: 0\ntemplates ended: 0\n",
+		"connection flush --state established --reset":     "connections ended: 0\n  with a reset: 0\n  of these, clients that have not answered yet: 0\n",
+		"connection flush -c 198.51.100.0/24 -d 192.0.2.2": "connections ended: 0\n",
+	} {
+		if out := m.must(t, line); out != want {
+			t.Errorf("%s says %q, want %q", line, out, want)
+		}
+	}
+}
+
 func TestListingsAreDocumentsOfTheVersionedForm(t *testing.T) {
 	m := newMachine(t)
 	m.must(t, "service add --udp [2001:db8::10]:53 --scheduler rr --ops")
@@ -231,7 +265,7 @@ func TestEveryVerbAboutTheTableHasAnExample(t *testing.T) {
 	for _, verb := range []string{
 		"service add", "service edit", "service delete", "service list",
 		"destination add", "destination edit", "destination delete", "destination list",
-		"connection list", "list", "list connections", "save", "restore",
+		"connection list", "connection flush", "list", "list connections", "save", "restore",
 	} {
 		if help := m.must(t, verb+" --help"); !strings.Contains(help, "Examples:\n  evs "+verb) {
 			t.Errorf("evs %s --help shows no example of itself:\n%s", verb, help)

@@ -1,0 +1,50 @@
+package convert
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/evs-project/evs/internal/config"
+)
+
+// names are the names of a system that knows none.
+type names struct{}
+
+func (names) HostAddr(string) (netip.Addr, bool)        { return netip.Addr{}, false }
+func (names) HostName(netip.Addr) (string, bool)        { return "", false }
+func (names) ServicePort(string, string) (uint16, bool) { return 0, false }
+func (names) ServiceName(uint16, string) (string, bool) { return "", false }
+
+var paper = Options{Files: config.Disk{}, Names: names{}, ConfigID: "main"}
+
+// The tables were written by hand from keepalived.conf(5), and then compared with
+// what keepalived 2.2.7 made of the same files on IPVS of Linux 6.1, asked by
+// `ipvsadm -Sn` before its first check.
+func TestTheTableBeginsAsKeepalivedWouldBeginIt(t *testing.T) {
+	files, err := filepath.Glob("testdata/keepalived/*.conf")
+	if err != nil || len(files) < 12 {
+		t.Fatalf("files %v: %v", files, err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			result, err := Convert("auto", file, paper)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := os.ReadFile(strings.TrimSuffix(file, ".conf") + ".rules")
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, wrong := config.Load("evs.yaml", only{"evs.yaml", result.Text})
+			if wrong != nil {
+				t.Fatalf("what was written is refused: %v\n%s", wrong, result.Text)
+			}
+			if got := config.Saved(d.Start()); got != string(want) {
+				t.Errorf("the table begins as\n%s\nnot\n%s\nfrom\n%s\nnotes %v", got, want, result.Text, result.Notes)
+			}
+		})
+	}
+}
