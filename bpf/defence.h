@@ -24,6 +24,7 @@ struct defence {
 	__s32 drop_rate; /* of packets, one in so many; 0 none */
 	__s32 drop_turn; /* and so many until the next */
 	__u32 stamp;	 /* jiffies when it was last judged; of the table's clock */
+	__u32 swept;	 /* likewise, when a sweep at once last dropped connections */
 	__u32 used[2];	 /* slots of IPv4 and IPv6, at the last count */
 	/* the same in the pass under way: of the timer, and of who does not wait for it */
 	__u32 ticking[2], sweeping[2];
@@ -109,11 +110,6 @@ static __always_inline void defence_counted(const __u8 family, __u32 *count)
 	*count = 0;
 }
 
-static __always_inline bool defence_is_due(const struct defence *d, __u32 now)
-{
-	return now - d->stamp >= conf_hz;
-}
-
 /* Once a second, judges by what is known of the table: that it is empty, or what the
  * last pass over it counted. */
 static __always_inline void defence_tick(bool empty, __u32 now)
@@ -121,7 +117,7 @@ static __always_inline void defence_tick(bool empty, __u32 now)
 	struct settings *set = settings_get();
 	struct defence *d = defence_get();
 
-	if (!set || !d || !defence_is_due(d, now))
+	if (!set || !d || now - d->stamp < conf_hz)
 		return;
 	if (empty)
 		d->used[0] = d->used[1] = 0;

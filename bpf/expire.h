@@ -199,18 +199,21 @@ static int ticker_tick(void *map, __u32 *key, struct ticker *t)
 	return 0;
 }
 
-/* Ends all that has to end, at once; and if a second has passed since the defences were
- * judged, does what the timer does in one. */
+/* Ends all that has to end, at once; and if it was not asked to within a second, what
+ * the timer would have dropped in one. */
 static __always_inline void conns_sweep(struct sweep *s, __u32 now)
 {
+	struct settings *set = settings_get();
 	struct defence *d = defence_get();
 	__u32 how = sweep_how();
 	struct sweep_walk w = {.now = now, .how = how & ~SWEEP_DROP};
 
 	if (!d)
 		return;
-	if (!defence_is_due(d, now))
+	if (now - d->swept < conf_hz)
 		how &= ~SWEEP_DROP;
+	else
+		d->swept = now;
 	/* a number that the verifier knew it would follow through the loop */
 	for (int pass = 0; pass < 2; pass++) {
 		w.bucket = any_slot(0);
@@ -224,7 +227,11 @@ static __always_inline void conns_sweep(struct sweep *s, __u32 now)
 		w.how = how | SWEEP_TEMPLATES; /* only now, as of those they hold some had run out */
 	}
 	__sync_fetch_and_add(&s->expired, w.expired);
-	defence_tick(false, now);
+	/* the timer's pass begins anew: what it has counted is from before */
+	s->bucket = s->bucket6 = 0;
+	d->ticking[0] = d->ticking[1] = 0;
+	if (set)
+		defence_judge(d, set, now);
 }
 
 /* Starts the timer, or starts it again with this program's code. */
