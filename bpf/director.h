@@ -8,6 +8,8 @@
 
 #include "forward.h"
 #include "look.h"
+#include "plain.h"
+#include "plain.h"
 #include "read.h"
 #include "reset.h"
 
@@ -131,15 +133,20 @@ static __noinline int director6(CTX *ctx)
 static __always_inline int packet_enter(CTX *ctx)
 {
 	struct ethhdr *eth;
+	int verdict;
 
 	if (ctx_is_tagged(ctx))
 		return CTX_PASS;
 	eth = ctx_header(ctx, 0, sizeof(*eth));
 	if (!eth || !ctx_is_ours(ctx, eth))
 		return CTX_PASS;
-	if (eth->h_proto == bpf_htons(ETH_P_IP))
-		return director4(ctx);
-	if (eth->h_proto == bpf_htons(ETH_P_IPV6))
-		return director6(ctx);
+	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
+		verdict = plain4(ctx);
+		return verdict == ROAD ? director4(ctx) : verdict;
+	}
+	if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
+		verdict = plain6(ctx);
+		return verdict == ROAD ? director6(ctx) : verdict;
+	}
 	return CTX_PASS;
 }

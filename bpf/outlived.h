@@ -24,7 +24,7 @@ static __always_inline bool life_is_over(union life l, __u8 proto, __u32 reuse_m
 
 	if (proto == IPPROTO_SCTP)
 		return state == STATE_SCTP_CLOSED;
-	return state == STATE_TIME_WAIT || state == STATE_CLOSE || life_resets(l) ||
+	return state == STATE_TIME_WAIT || state == STATE_CLOSE ||
 	       (reuse_mode & 2 && state == STATE_FIN_WAIT && life_method(l) != METHOD_MASQ);
 }
 
@@ -39,10 +39,12 @@ static __always_inline enum reason conn_outlived(const struct pkt *p, const stru
 	__u32 mode = set->sysctl[SYSCTL_CONN_REUSE_MODE];
 	bool gone = !(ref->dst->flags & (DST_AVAILABLE | DST_BYPASS));
 	bool idle = ref->dst->flags & DST_QUIESCENT;
-	bool opens = pkt_opens(p);
+	bool opens = pkt_opens(p), over = life_resets(ref->life);
 
 	/* one with a template goes on, as in the kernel */
-	if (opens && mode && !ref->conn->control && life_is_over(ref->life, p->proto, mode))
+	if (!ref->conn->control)
+		over |= life_is_over(ref->life, p->proto, mode);
+	if (opens && mode && over)
 		return REASON_REOPENED;
 	if (!gone && !idle)
 		return 0;

@@ -108,11 +108,11 @@ The exit code is 0 also if something has no counterpart; with --strict it is 1 t
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o := convert.Options{Files: config.Disk{}, Names: ipvsadm.SystemNames(cmd.Context()), ConfigID: cmp.Or(id, hostName())}
 			result, err := convert.Convert(from, args[0], o)
-			if err != nil {
-				return err
-			}
 			for _, n := range result.Notes {
 				fmt.Fprintln(cmd.ErrOrStderr(), n)
+			}
+			if err != nil {
+				return err
 			}
 			if _, err := cmd.OutOrStdout().Write(result.Text); err != nil {
 				return err

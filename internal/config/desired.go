@@ -21,6 +21,9 @@ type Desired struct {
 	API        API                        `json:"api" about:"how programs reach the director"`
 	Defaults   Pool                       `json:"defaults" about:"what holds for all services that say nothing else"`
 	Services   []Service                  `json:"services" about:"the virtual services"`
+
+	// Files are those it was read from, in their order.
+	Files []string `json:"-"`
 }
 
 // Timeouts are those of ipvsadm --set; zero leaves one as it is.

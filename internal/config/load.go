@@ -56,6 +56,7 @@ type loader struct {
 	*document.Reader
 	files Files
 	seen  map[string]bool
+	names []string
 	left  int // files that may still be included
 	parts []*Desired
 }
@@ -66,7 +67,7 @@ func (l *loader) read(name string, text []byte, above *Desired) {
 	if above != nil {
 		part.Defaults = above.Defaults
 	}
-	l.seen[name] = true
+	l.seen[name], l.names = true, append(l.names, name)
 	l.parts = append(l.parts, part)
 	l.Read(name, text, part)
 	for i := range part.Include {
@@ -121,6 +122,7 @@ func (l *loader) whole() *Desired {
 		all.Services = append(all.Services, part.Services...)
 	}
 	all.Include, all.Defaults = nil, Pool{} // both have done their part
+	all.Files = l.names
 	return all
 }
 

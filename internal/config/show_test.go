@@ -44,6 +44,9 @@ func TestWhatIsShownIsAFileThatSaysTheSame(t *testing.T) {
 	if wrong != nil {
 		t.Fatal(wrong)
 	}
+	if want := []string{"a", "conf.d/b.yaml"}; !slices.Equal(d.Files, want) {
+		t.Errorf("read from %v, want %v", d.Files, want)
+	}
 	shown, err := Show(*d)
 	if err != nil {
 		t.Fatal(err)

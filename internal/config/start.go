@@ -22,7 +22,7 @@ func (d Desired) Start() []ipvs.ServiceSpec {
 		}
 		verdict := health.Decide(s.Rules(), false, members)
 		for _, k := range s.Keys() {
-			out = append(out, s.place(k, verdict))
+			out = append(out, s.Placed(k, verdict))
 		}
 	}
 	return out
@@ -36,8 +36,9 @@ func (s Service) Rules() health.Rules {
 	}
 }
 
-// place is the service at a key with its servers where the verdict has them.
-func (s Service) place(k ipvs.ServiceKey, v health.Verdict) ipvs.ServiceSpec {
+// Placed is the service at a key with its servers where a verdict on them, in their
+// order, has them: what the table is to hold.
+func (s Service) Placed(k ipvs.ServiceKey, v health.Verdict) ipvs.ServiceSpec {
 	spec := ipvs.ServiceSpec{Service: s.Service(k)}
 	add := func(d Destination, at health.Place) {
 		if at.Listed {

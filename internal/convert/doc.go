@@ -8,11 +8,15 @@
 package convert
 
 import (
+	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/evs-project/evs/internal/config"
+	"github.com/evs-project/evs/internal/document"
+	"github.com/evs-project/evs/ipvs"
 )
 
 // Note is a line that has no counterpart, or not quite.
@@ -24,7 +28,12 @@ type Note struct {
 }
 
 // String says where, what and why.
-func (n Note) String() string { return fmt.Sprintf("%s:%d: %s: %s", n.File, n.Line, n.What, n.Reason) }
+func (n Note) String() string {
+	if n.Line == 0 {
+		return fmt.Sprintf("%s: %s: %s", n.File, n.What, n.Reason)
+	}
+	return fmt.Sprintf("%s:%d: %s: %s", n.File, n.Line, n.What, n.Reason)
+}
 
 // Result is what a file was converted to.
 type Result struct {
@@ -73,27 +82,86 @@ func Convert(language, name string, o Options) (Result, error) {
 	return finish(name, d, notes)
 }
 
-// finish writes the file, and reads it again: what cannot be is noted, where it
-// can be told in the terms of what was written.
+// finish writes the file, and reads it again: a service that is refused is left
+// out, and told.
 func finish(name string, d *config.Desired, notes []Note) (Result, error) {
+	notes = append(notes, takeOnce(name, d)...)
+	var files []string
+	for _, n := range notes {
+		files = append(files, n.File)
+	}
 	slices.SortStableFunc(notes, func(a, b Note) int {
-		if a.File != b.File {
-			return 0
-		}
-		return a.Line - b.Line
+		return cmp.Or(slices.Index(files, a.File)-slices.Index(files, b.File), a.Line-b.Line)
 	})
-	text, err := config.Write(*d)
-	if err != nil {
-		return Result{}, err
-	}
-	again, wrong := config.Load(name, only{name, text})
-	if len(wrong) > 0 {
-		for _, w := range wrong {
-			notes = append(notes, Note{"converted " + w.File, w.Line, w.Key, w.Reason})
+	for {
+		text, err := config.Write(*d)
+		if err != nil {
+			return Result{}, err
 		}
-		again = d
+		again, wrong := config.Load("the result", only{name, text})
+		if len(wrong) == 0 {
+			return Result{text, again, notes}, nil
+		}
+		more := dropServices(name, d, wrong)
+		if notes = append(notes, more...); len(more) == 0 {
+			return Result{Text: text, Notes: notes}, fmt.Errorf("what comes of %s is refused:\n%w", name, wrong)
+		}
 	}
-	return Result{text, again, notes}, nil
+}
+
+// dropServices leaves out the services that are wrong, and tells why.
+func dropServices(name string, d *config.Desired, wrong document.Problems) (notes []Note) {
+	bad := map[int]bool{}
+	for _, w := range wrong {
+		var i int
+		if _, err := fmt.Sscanf(w.Key, "services[%d]", &i); err != nil || i >= len(d.Services) {
+			continue
+		}
+		bad[i] = true
+		what := cmp.Or(d.Services[i].Name, d.Services[i].Keys()[0].String())
+		notes = append(notes, Note{name, 0, what, "the service is left out: " + w.Key + ": " + w.Reason})
+	}
+	var kept []config.Service
+	for i, s := range d.Services {
+		if !bad[i] {
+			kept = append(kept, s)
+		}
+	}
+	d.Services = kept
+	return notes
+}
+
+// takeOnce leaves out addresses and marks that another service has already, and
+// services of which nothing stays.
+func takeOnce(name string, d *config.Desired) (notes []Note) {
+	taken := map[ipvs.ServiceKey]bool{}
+	again := func(k ipvs.ServiceKey) bool {
+		if taken[k] {
+			notes = append(notes, Note{name, 0, k.String(), "a service has it already: it is left out where it stands again"})
+			return true
+		}
+		taken[k] = true
+		return false
+	}
+	at := func(p ipvs.Protocol) func(netip.AddrPort) bool {
+		return func(a netip.AddrPort) bool { return again(ipvs.ServiceAt(p, a)) }
+	}
+	var kept []config.Service
+	for _, s := range d.Services {
+		family := ipvs.IPv4
+		if s.Family == config.IPv6 {
+			family = ipvs.IPv6
+		}
+		s.TCP = slices.DeleteFunc(slices.Clone(s.TCP), at(ipvs.TCP))
+		s.UDP = slices.DeleteFunc(slices.Clone(s.UDP), at(ipvs.UDP))
+		s.SCTP = slices.DeleteFunc(slices.Clone(s.SCTP), at(ipvs.SCTP))
+		s.FWMark = slices.DeleteFunc(slices.Clone(s.FWMark), func(m uint32) bool { return again(ipvs.ServiceMark(m, family)) })
+		if len(s.Keys()) > 0 {
+			kept = append(kept, s)
+		}
+	}
+	d.Services = kept
+	return notes
 }
 
 // only is a single file.

@@ -14,7 +14,7 @@ func convertAndRead(t *testing.T, language, text string) {
 	o.Files = only{"paper", []byte(text)}
 	result, err := Convert(language, "paper", o)
 	if err != nil {
-		return
+		t.Fatalf("%q: %v", text, err)
 	}
 	for _, n := range result.Notes {
 		if n.Reason == "" || n.File == "" {

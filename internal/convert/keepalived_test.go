@@ -48,3 +48,33 @@ func TestTheTableBeginsAsKeepalivedWouldBeginIt(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatTwoServicesHaveIsTheFirstOnes(t *testing.T) {
+	const conf = `virtual_server_group g {
+  203.0.113.20 53
+  203.0.113.20 53
+  fwmark 7
+}
+virtual_server group g {
+  protocol TCP
+  real_server 192.0.2.2 53 {
+  }
+}
+virtual_server group g {
+  protocol UDP
+  real_server 192.0.2.3 53 {
+  }
+}
+`
+	result := converted(t, "keepalived", conf)
+	const want = `-A -t 203.0.113.20:53 -s wlc
+-a -t 203.0.113.20:53 -r 192.0.2.2:53 -m -w 1
+-A -u 203.0.113.20:53 -s wlc
+-a -u 203.0.113.20:53 -r 192.0.2.3:53 -m -w 1
+-A -f 7 -s wlc
+-a -f 7 -r 192.0.2.2:53 -m -w 1
+`
+	if got := config.Saved(result.Desired.Start()); got != want || len(result.Notes) != 3 {
+		t.Errorf("the table begins as\n%s\nnot\n%s\nnotes %v", got, want, result.Notes)
+	}
+}

@@ -40,7 +40,7 @@ type ldVirtual struct {
 
 	checkTimeout, negotiateTimeout, interval, persistent time.Duration
 	failures                                             int
-	fallback                                             *ldReal
+	fallback, fallback6                                  *ldReal
 	fallbackCommand                                      []string
 	quiescent                                            bool
 	checkType, service, request, receive                 string
@@ -250,5 +250,9 @@ func (v *ldVirtual) setFallback(l ldLine) {
 			r.method = "route"
 		}
 	}
-	v.fallback = &r
+	if strings.HasSuffix(l.name, "6") || addr.Addr().Is6() {
+		v.fallback6 = &r
+	} else {
+		v.fallback = &r
+	}
 }

@@ -124,6 +124,9 @@ func ldBase(name, line string) string {
 	case "checktimeout", "connecttimeout":
 		before = "\tchecktype=connect\n"
 	}
+	if name == "fallback6" {
+		return line + "\nvirtual6=[2001:db8::10]:80\n\treal6=[2001:db8::2]:80 masq\n"
+	}
 	text := "virtual=203.0.113.10:" + port + "\n\treal=192.0.2.2:" + port + " masq\n" + before
 	if strings.HasPrefix(line, "\t") {
 		return text + line + "\n"

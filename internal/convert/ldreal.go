@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,15 +103,26 @@ func (v *ldVirtual) finish() {
 	}
 	s.OnePacket = v.ops && len(s.TCP) == 0
 	s.Inhibit = v.quiescent
-	if f := v.fallback; f != nil {
+	f := v.fallback
+	if v.isSix() {
+		f = v.fallback6
+	}
+	if f != nil {
 		s.SorryServer = &config.Sorry{Weight: 1, Method: f.method, Inhibit: v.quiescent}
 		s.SorryServer.Address.AddrPort = v.port(*f)
 	}
 	if len(v.fallbackCommand) > 0 {
 		s.QuorumDown, s.QuorumUp = v.fallbackHook("start"), v.fallbackHook("stop")
 	}
-	for _, r := range v.real {
-		s.Destinations = append(s.Destinations, v.destination(r))
+	for i, r := range v.real {
+		switch {
+		case r.addr.Addr().Is6() != v.isSix() && r.method != "tunnel":
+			v.note(r.of, "it is of another family than the service, and needs ipip then: left out")
+		case slices.ContainsFunc(v.real[:i], func(o ldReal) bool { return v.port(o) == v.port(r) }):
+			v.note(r.of, "it stands above already: left out")
+		default:
+			s.Destinations = append(s.Destinations, v.destination(r))
+		}
 	}
 	v.noteCheck()
 	if len(s.Destinations) > 0 {
@@ -127,7 +139,7 @@ func (v *ldVirtual) listen(s *config.Service) {
 	switch {
 	case v.mark != 0:
 		s.FWMark = []uint32{v.mark}
-		if v.six {
+		if v.isSix() {
 			s.Family = config.IPv6
 		}
 	case protocol == "udp":
@@ -136,6 +148,8 @@ func (v *ldVirtual) listen(s *config.Service) {
 		s.TCP = []netip.AddrPort{v.addr}
 	}
 }
+
+func (v *ldVirtual) isSix() bool { return v.six || v.addr.Addr().Is6() }
 
 func (v *ldVirtual) udp() bool { return v.protocol == "udp" || v.protocol == "" && v.addr.Port() == 53 }
 

@@ -27,6 +27,16 @@ func (f *controlFilter) addVIP(id ServiceID) {
 	f.Bits[filterHash(id.Addr.B)] |= filterVIP
 }
 
+// become writes no byte that stays as it is: packets read them meanwhile.
+func (f *controlFilter) become(want *controlFilter) {
+	f.Any = want.Any
+	for i := range f.Bits {
+		if f.Bits[i] != want.Bits[i] {
+			f.Bits[i] = want.Bits[i]
+		}
+	}
+}
+
 func (f *controlFilter) forgetVIPs() {
 	clear(f.Any[:])
 	for i := range f.Bits {
@@ -107,12 +117,6 @@ func (t *Table) refilter() {
 	if t.sleeps() {
 		want.forgetVIPs()
 	}
-	have := &t.filter.elems[0]
-	have.Any = want.Any
-	for i := range have.Bits {
-		if have.Bits[i] != want.Bits[i] {
-			have.Bits[i] = want.Bits[i]
-		}
-	}
+	t.filter.elems[0].become(&want)
 	t.filtered, t.filteredFor, t.stale = time.Now(), p.awake(), false
 }

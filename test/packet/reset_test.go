@@ -333,31 +333,39 @@ func TestWhatIsNoSegmentToAnswerIsDropped(t *testing.T) {
 func TestAClientThatOpensItsPortAnewIsGivenAServer(t *testing.T) {
 	beds := bed.NewBeds(t)
 	for _, d := range doors {
-		t.Run(string(d.mode), func(t *testing.T) {
-			t.Parallel()
-			r := resetting(t, beds, d, 0, "-m", datapath.ResetClient)
-			syn := r.fromClient(flagSYN, 5, 0, 0).frame(t, 0)
-			if err := r.bed.Table().SetSysctl("conn_reuse_mode", "0"); err != nil {
-				t.Fatal(err)
-			}
-			if err := r.bed.Client.Send(syn); err != nil {
-				t.Fatal(err)
-			}
-			if got, want := next(t, r, r.bed.Client, 0), (segment{src: r.vip, dst: r.client, flags: flagRST | flagACK, ack: 6}); got != want {
-				t.Errorf("with conn_reuse_mode 0: %+v\nwant %+v", got, want)
-			}
-			if err := r.bed.Table().SetSysctl("conn_reuse_mode", "1"); err != nil {
-				t.Fatal(err)
-			}
-			if err := r.bed.Client.Send(syn); err != nil {
-				t.Fatal(err)
-			}
-			if got := next(t, r, r.bed.Server, 0); got.flags != flagSYN || got.dst != r.server {
-				t.Errorf("the server got %+v, want the SYN", got)
-			}
-			silent(t, r)
-			settle(t, r.bed.Table(), 1)
-		})
+		for _, persistent := range []string{"", " -p 300"} {
+			t.Run(string(d.mode)+persistent, func(t *testing.T) {
+				t.Parallel()
+				r := resetting(t, beds, d, 0, "-m", datapath.EndSilently)
+				command(t, r.bed, "-E -t 198.51.100.129:80 -s rr"+persistent)
+				r.client = netip.AddrPortFrom(r.client.Addr(), 4001)
+				r.open(t)
+				r.end(t, datapath.ResetClient, 2)
+				syn := r.fromClient(flagSYN, 5, 0, 0).frame(t, 0)
+				if err := r.bed.Table().SetSysctl("conn_reuse_mode", "0"); err != nil {
+					t.Fatal(err)
+				}
+				if err := r.bed.Client.Send(syn); err != nil {
+					t.Fatal(err)
+				}
+				if got, want := next(t, r, r.bed.Client, 0), (segment{src: r.vip, dst: r.client, flags: flagRST | flagACK, ack: 6}); got != want {
+					t.Errorf("with conn_reuse_mode 0: %+v\nwant %+v", got, want)
+				}
+				if err := r.bed.Table().SetSysctl("conn_reuse_mode", "1"); err != nil {
+					t.Fatal(err)
+				}
+				if err := r.bed.Client.Send(syn); err != nil {
+					t.Fatal(err)
+				}
+				if got := next(t, r, r.bed.Server, 0); got.flags != flagSYN || got.dst != r.server {
+					t.Errorf("the server got %+v, want the SYN", got)
+				}
+				silent(t, r)
+				if persistent == "" { // a template is counted apart
+					settle(t, r.bed.Table(), 2)
+				}
+			})
+		}
 	}
 }
 

@@ -73,3 +73,28 @@ func TestAnothersFileIsConvertedAndWhatHasNoCounterpartIsTold(t *testing.T) {
 		t.Errorf("a language that there is not: exit code %d, said %q", r.code, r.said)
 	}
 }
+
+// The recordings are of keepalived 2.2.7 on IPVS of Linux 6.1, see
+// internal/convert.
+func TestTheTableOfAConvertedFileIsThatOfKeepalived(t *testing.T) {
+	files, err := filepath.Glob("../../internal/convert/testdata/keepalived/*.conf")
+	if err != nil || len(files) < 12 {
+		t.Fatalf("files %v: %v", files, err)
+	}
+	m := newMachine(t)
+	for _, file := range files {
+		want, err := os.ReadFile(strings.TrimSuffix(file, ".conf") + ".rules")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := m.must(t, "config convert --config-id main "+file)
+		rules := m.must(t, "config show --rules "+written(t, "evs.yaml", text))
+		if r := m.run(rules, "restore", "--atomic"); r.code != 0 {
+			t.Errorf("%s: %s", file, r.said)
+			continue
+		}
+		if saved := m.must(t, "save"); saved != string(want) {
+			t.Errorf("%s: the table is\n%snot\n%s", file, saved, want)
+		}
+	}
+}
