@@ -12,6 +12,8 @@ import (
 	"github.com/evs-project/evs/bench/bulk"
 	"github.com/evs-project/evs/bench/checks"
 	"github.com/evs-project/evs/bench/cli"
+	"github.com/evs-project/evs/bench/packet"
+	"github.com/evs-project/evs/bench/schedule"
 )
 
 // A suite is a part of the benchmark that can be run by itself, with -only.
@@ -20,7 +22,7 @@ type suite struct {
 	run  func(ctx context.Context, o options, stdout, progress io.Writer) (passed bool, err error)
 }
 
-var suites = []suite{{"cost", run}, {"cli", commands}, {"bulk", streams}, {"checks", healthChecks}}
+var suites = []suite{{"cost", run}, {"schedule", schedulers}, {"cli", commands}, {"bulk", streams}, {"checks", healthChecks}}
 
 // commandRounds is how often commands are measured.
 const commandRounds = 3
@@ -32,7 +34,7 @@ const bulkRound = 300 * time.Millisecond
 // every bar was cleared.
 func runSuites(ctx context.Context, o options, stdout, progress io.Writer) (passed bool, err error) {
 	if o.only != "" && !slices.ContainsFunc(suites, func(s suite) bool { return s.name == o.only }) {
-		return false, fmt.Errorf("-only %q: choose cost, cli, bulk or checks", o.only)
+		return false, fmt.Errorf("-only %q: choose cost, schedule, cli, bulk or checks", o.only)
 	}
 	passed = true
 	for _, s := range suites {
@@ -46,6 +48,24 @@ func runSuites(ctx context.Context, o options, stdout, progress io.Writer) (pass
 		passed = passed && good
 	}
 	return passed, nil
+}
+
+// schedulers measures what it costs to choose among many destinations.
+func schedulers(ctx context.Context, o options, stdout, progress io.Writer) (bool, error) {
+	if err := pin(o.cpu); err != nil {
+		return false, err
+	}
+	link, err := wired()
+	if err != nil {
+		return false, err
+	}
+	costs, err := schedule.Suite{Scene: packet.Documentation, Link: link, Rounds: o.rounds, Progress: progress}.Run(ctx)
+	if err != nil {
+		return false, fmt.Errorf("schedulers: %w", err)
+	}
+	rows := schedule.Bars(costs)
+	err = publish(schedule.Text(costs)+"\n"+cli.Text("SCHEDULING", rows), o.out, "schedule.txt", stdout)
+	return !slices.ContainsFunc(rows, func(r cli.Row) bool { return !r.Passed() }), err
 }
 
 // commands measures what editing and listing large tables costs.

@@ -18,7 +18,7 @@
 #include "abi_sched.h"
 #include "abi_sysctl.h"
 
-enum abi { ABI_VERSION = 5 }; /* a table made by another is not opened */
+enum abi { ABI_VERSION = 6 }; /* a table made by another is not opened */
 
 #define FILTER_SIZE 8192      /* bytes of the address filter */
 
@@ -110,11 +110,12 @@ struct entry {
 };
 
 /* Behind the entries of a scheduler that hashes stands its table, PLACES_PER_UNIT
- * places to a unit. A service without destinations has none. */
+ * places to a unit, of one that looks at all of them SHARES_PER_UNIT shares to a unit. */
 union unit {
 	struct version version;
 	struct entry entry;
 	__u16 place[PLACES_PER_UNIT];
+	struct share share[SHARES_PER_UNIT];
 };
 
 enum dst_flags {

@@ -33,6 +33,20 @@ enum sched_flags {
 	SCHED_PORT = 2,	    /* the client's port is hashed too */
 };
 
+/*
+ * What those who look at every destination need of an entry, packed, as reading is all
+ * that they do: its weight, with SHARE_LIMITED if it has an upper threshold. Places
+ * that are too many have weight 0.
+ */
+struct share {
+	__u32 dst;
+	__u32 weight;
+};
+
+#define SHARE_LIMITED 0x80000000
+
+enum shares { SHARES_PER_UNIT = 4 };
+
 /* The tables of those that hash: how many places, each the position of an entry. */
 enum places {
 	DH_PLACES = 256,

@@ -10,6 +10,7 @@ const volatile struct {
 	enum reason reason;
 	enum scheduler scheduler;
 	enum places places;
+	enum shares shares;
 	enum method method;
 	enum conn_state conn_state;
 	enum conn_flags conn_flags;
@@ -23,6 +24,7 @@ const volatile struct {
 	enum dst_flags dst_flags;
 	enum tunnel tunnel;
 	enum tunnel_flags tunnel_flags;
+	enum probe probe;
 	enum filter_bits filter_bits;
 	enum family family;
 	enum attach_mode attach_mode;

@@ -10,6 +10,7 @@
 #include "one_packet.h"
 #include "outlived.h"
 #include "persist.h"
+#include "probe.h"
 #include "service.h"
 #include "state.h"
 #include "stats.h"
@@ -103,6 +104,7 @@ static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 	b->life.word = 0;
 	b->life.flags = CONN_LIVE | CONN_INACTIVE | method * CONN_METHOD | c->flags;
 	b->life = life_first(b->life, p, b->now, set);
+	b->life.expires = probe_expires(b->nexthop, b->life.expires, b->now);
 	if (c->one_packet)
 		rc = one_packet_make(b, p, d, family);
 	else
@@ -163,7 +165,8 @@ static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, c
 		ctx_count_left(REASON_NOT_A_START);
 		return LEAVE;
 	}
-	rc = conn_choose(ctx, p, s, m, set, now, family);
+	rc = pkt_is_probe(p) ? probe_choose(p, s, &m->choice)
+			     : conn_choose(ctx, p, s, m, set, now, family);
 	if (rc)
 		return rc;
 	outlived_end(m, p, now, family);
@@ -173,7 +176,7 @@ static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, c
 	b->hash = client_hash(&b->flow);
 	b->dst = m->choice.dst;
 	b->control = m->choice.control;
-	b->nexthop = p->home ? NEXTHOP_HOME : 0;
+	b->nexthop = pkt_is_probe(p) ? NEXTHOP_PROBE : p->home ? NEXTHOP_HOME : 0;
 	b->nexthop_stamp = 0;
 	rc = conn_bear(m, p, set, family);
 	outlived_uncount(m, family);

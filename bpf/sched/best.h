@@ -23,7 +23,7 @@ struct {
 } bests SEC(".maps");
 
 struct best_walk {
-	const struct view *view;
+	__u32 first; /* unit of the shares */
 	struct candidate *best;
 };
 
@@ -32,13 +32,35 @@ static __always_inline int best_pick(const struct view *v, long (*step)(__u32, s
 {
 	__u32 zero = 0;
 	struct candidate *best = bpf_map_lookup_elem(&bests, &zero);
-	struct best_walk w = {.view = v, .best = best};
+	struct best_walk w = {.first = v->first + 1 + v->count, .best = best};
 
 	if (!best)
 		return -REASON_NO_DESTINATION;
 	best->index = -1;
-	bpf_loop(v->count, step, &w, 0);
+	best->load = 1;
+	best->weight = 0;
+	bpf_loop((v->count + SHARES_PER_UNIT - 1) / SHARES_PER_UNIT, step, &w, 0);
 	return best->index < 0 ? -REASON_NO_DESTINATION : best->index;
+}
+
+/* Reads how busy a destination is that may get a new connection. */
+static __always_inline bool share_read(const struct share *s, struct candidate *c)
+{
+	__u32 weight = s->weight;
+	struct dst *d;
+
+	if ((__s32)weight <= 0) {
+		weight &= ~SHARE_LIMITED;
+		if (!weight || dst_overloaded(s->dst))
+			return false;
+	}
+	d = bpf_map_lookup_elem(&dsts, &s->dst);
+	if (!d)
+		return false;
+	c->weight = weight;
+	c->active = READ_ONCE(d->active);
+	c->inactive = READ_ONCE(d->inactive);
+	return true;
 }
 
 static __always_inline bool candidate_read(const struct view *v, __u32 i, struct candidate *c)
@@ -58,10 +80,10 @@ static __always_inline bool candidate_read(const struct view *v, __u32 i, struct
 	return true;
 }
 
-/* load per weight, compared without dividing */
+/* load per weight, compared without dividing; none at all is infinitely heavy */
 static __always_inline bool lighter(const struct candidate *c, const struct candidate *best)
 {
-	return best->index < 0 || best->load * c->weight > c->load * best->weight;
+	return best->load * c->weight > c->load * best->weight;
 }
 
 /* Defines NAME_pick: look sees candidate c and may put it into best; it returns 1
@@ -69,9 +91,19 @@ static __always_inline bool lighter(const struct candidate *c, const struct cand
 #define BEST_PICK(name, look)                                                  \
 	static long name##_step(__u32 i, struct best_walk *w)                  \
 	{                                                                      \
-		struct candidate c = {};                                       \
+		union unit *u = unit_get(w->first + i);                        \
+		struct candidate *best = w->best;                              \
                                                                                \
-		return candidate_read(w->view, i, &c) ? look(&c, w->best) : 0; \
+		if (!u)                                                        \
+			return 1;                                              \
+		_Pragma("unroll") for (int k = 0; k < SHARES_PER_UNIT; k++)    \
+		{                                                              \
+			struct candidate c = {.index = i * SHARES_PER_UNIT + k}; \
+                                                                               \
+			if (share_read(&u->share[k], &c) && look(&c, best))    \
+				return 1;                                      \
+		}                                                              \
+		return 0;                                                      \
 	}                                                                      \
                                                                                \
 	static __always_inline int name##_pick(struct service *s, const struct view *v, \

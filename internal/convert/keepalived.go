@@ -142,10 +142,10 @@ func (c *keepalived) trackFile(s statement) {
 // to: a number, or a pointer to one.
 func (c *keepalived) number(s statement, least int64, pointer any) {
 	n, err := strconv.ParseInt(s.arg(0), 10, 64)
-	to := reflect.ValueOf(pointer).Elem()
-	if to.Kind() == reflect.Pointer {
-		to.Set(reflect.New(to.Type().Elem()))
-		to = to.Elem()
+	where := reflect.ValueOf(pointer).Elem()
+	to := where
+	if where.Kind() == reflect.Pointer {
+		to = reflect.New(where.Type().Elem()).Elem()
 	}
 	most := int64(math.MaxInt32)
 	if to.Kind() == reflect.Uint16 {
@@ -154,12 +154,17 @@ func (c *keepalived) number(s statement, least int64, pointer any) {
 	switch {
 	case err != nil:
 		c.note(s, fmt.Sprintf("%q is no number: left out", s.arg(0)))
+		return
 	case n < least || n > most:
 		c.note(s, fmt.Sprintf("%d is not from %d to %d: left out", n, least, most))
+		return
 	case to.CanUint():
 		to.SetUint(uint64(n))
 	default:
 		to.SetInt(n)
+	}
+	if where.Kind() == reflect.Pointer {
+		where.Set(to.Addr())
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 type controlAbi uint32
 
 const (
-	controlAbiABI_VERSION controlAbi = 5
+	controlAbiABI_VERSION controlAbi = 6
 )
 
 type controlAddr struct {
@@ -342,6 +342,13 @@ const (
 	controlPlacesNO_PLACE        controlPlaces = 65535
 )
 
+type controlProbe uint32
+
+const (
+	controlProbePROBE_MARK controlProbe = 1157627904
+	controlProbePROBE_SLOT controlProbe = 16777215
+)
+
 type controlReason uint32
 
 const (
@@ -435,6 +442,18 @@ type controlSettings struct {
 	CutOut   uint32
 	CutIn    uint32
 }
+
+type controlShare struct {
+	_      structs.HostLayout
+	Dst    uint32
+	Weight uint32
+}
+
+type controlShares uint32
+
+const (
+	controlSharesSHARES_PER_UNIT controlShares = 4
+)
 
 type controlStats struct {
 	_          structs.HostLayout

@@ -241,6 +241,14 @@ func (t *Table) commit(slot int, c Content, replace bool) error {
 	for i, place := range c.Places {
 		as[placeUnit](&units[1+count+i/placesPerUnit])[i%placesPerUnit] = place
 	}
+	shares := units[1+count:]
+	for i := range (sharesOf(&c.Version, count) + sharesPerUnit - 1) / sharesPerUnit {
+		unit := as[shareUnit](&shares[i])
+		*unit = shareUnit{}
+		for k, e := range c.Entries[i*sharesPerUnit : min(count, (i+1)*sharesPerUnit)] {
+			unit[k] = share(e)
+		}
+	}
 	t.prepared().mark(first, n, true)
 	s := &t.services.elems[slot]
 	old, word := s.Version, packVersion(t.nextSerial(), first, count)

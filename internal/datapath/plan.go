@@ -108,10 +108,34 @@ func placesOf(v *Version, count int) int {
 	return places[v.Sched]
 }
 
+// sharesPerUnit is how many shares a unit holds.
+const sharesPerUnit = int(controlSharesSHARES_PER_UNIT)
+
+// shareUnit is a unit of the shares of a version.
+type shareUnit = [sharesPerUnit]controlShare
+
+// sharesOf returns how many shares stand behind the entries of a version: one for
+// each, if its scheduler looks at all of them.
+func sharesOf(v *Version, count int) int {
+	if !looksAtAll[v.Sched] {
+		return 0
+	}
+	return count
+}
+
+// share is what an entry has for who looks at all of them.
+func share(e Entry) controlShare {
+	s := controlShare{Dst: e.Dst, Weight: e.Weight}
+	if e.Upper > 0 {
+		s.Weight |= 1 << 31 // SHARE_LIMITED
+	}
+	return s
+}
+
 // unitsOf returns how many units a version takes: one for itself, one for each
-// destination, and those of its table.
+// destination, and those of its table or its shares.
 func unitsOf(v *Version, count int) int {
-	return 1 + count + (placesOf(v, count)+placesPerUnit-1)/placesPerUnit
+	return 1 + count + (placesOf(v, count)+placesPerUnit-1)/placesPerUnit + (sharesOf(v, count)+sharesPerUnit-1)/sharesPerUnit
 }
 
 // unitsAt is unitsOf for a version in force.

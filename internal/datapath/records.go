@@ -62,6 +62,12 @@ var Schedulers = map[string]uint8{
 	"lblcr": uint8(controlSchedulerSCHED_LBLCR),
 }
 
+// looksAtAll are the schedulers that look at every destination, for the best.
+var looksAtAll = map[uint8]bool{
+	Schedulers["lc"]: true, Schedulers["wlc"]: true, Schedulers["sed"]: true, Schedulers["nq"]: true,
+	Schedulers["fo"]: true, Schedulers["ovf"]: true, Schedulers["lblc"]: true, Schedulers["lblcr"]: true,
+}
+
 // places are how many places the tables of those that hash have.
 var places = map[uint8]int{
 	Schedulers["dh"]: int(controlPlacesDH_PLACES),
@@ -77,6 +83,9 @@ const DstBypass = uint8(controlDstFlagsDST_BYPASS)
 
 // firstDst is the first slot that destinations are given.
 const firstDst = int(controlDstSlotsFIRST_DST)
+
+// ProbeMark is what the marks of probes have above the slot of the destination.
+const ProbeMark = uint32(controlProbePROBE_MARK)
 
 // Flags of a Conn.
 const (
