@@ -76,13 +76,13 @@ static __always_inline void birth_failed(struct making *m, const struct pkt *p,
 	const struct birth *b = &m->conn;
 	struct conn *c = &m->remains.conn;
 
+	c->control = b->control;
 	if (!b->control)
 		return;
 	*conn_key(c) = b->flow.key;
 	c->vaddr = b->flow.vaddr;
 	c->dst = b->dst;
 	c->proto = b->flow.proto;
-	c->control = b->control;
 	conn_tell(c, &p->saddr, TELL_END, family);
 }
 
@@ -144,8 +144,10 @@ static __always_inline int conn_choose(CTX *ctx, const struct pkt *p, struct ser
 	}
 	if (rc && CTX_IS_XDP)
 		packet_undropped();
-	if (rc == -REASON_NO_DESTINATION && bypass_wanted(ctx, p, s, set))
+	if (rc == -REASON_NO_DESTINATION && bypass_wanted(ctx, p, s, set)) {
+		choice_forget(m, p, family);
 		rc = bypass_choose(&m->choice, family);
+	}
 	return rc;
 }
 
@@ -165,10 +167,16 @@ static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, c
 		ctx_count_left(REASON_NOT_A_START);
 		return LEAVE;
 	}
+	if (m->outlived == OUTLIVED_NOTED)
+		outlived_end(m, p, now, family);
+	m->choice.control = 0;
 	rc = pkt_is_probe(p) ? probe_choose(p, s, &m->choice)
 			     : conn_choose(ctx, p, s, m, set, now, family);
-	if (rc)
+	if (rc) {
+		outlived_uncount(m, family);
+		choice_forget(m, p, family);
 		return rc;
+	}
 	outlived_end(m, p, now, family);
 	b = &m->conn;
 	b->now = now;
@@ -180,9 +188,10 @@ static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, c
 	b->nexthop_stamp = 0;
 	rc = conn_bear(m, p, set, family);
 	outlived_uncount(m, family);
-	m->outlived = false;
-	if (rc < 0)
+	if (rc < 0) {
 		birth_failed(m, p, family);
+		leash_forget(&m->remains, family);
+	}
 	return rc;
 }
 
@@ -201,7 +210,7 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 				     const struct settings *set, struct conn_ref *ref,
 				     const __u8 family)
 {
-	bool outlived = false;
+	enum outlived outlived = OUTLIVED_NONE;
 	struct making *m;
 	struct flow f;
 	__u32 slot;
@@ -211,9 +220,10 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 	if (interest & FILTER_VIP) {
 		flow_forward(p, &f, family);
 		if (conn_find(&f, p, client_hash(&f), now, ref, family)) {
-			outlived = conn_outlived(p, ref, set);
-			if (!outlived)
+			if (!conn_outlived(p, ref, set))
 				return 0;
+			outlived = ref->conn->control == CONTROL_NOTED ? OUTLIVED_NOTED
+								       : OUTLIVED_PLAIN;
 		}
 	}
 	if (interest & (FILTER_RIP | FILTER_ANSWER) && !outlived) {
@@ -228,6 +238,7 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 	if (!m)
 		return LEAVE;
 	m->outlived = outlived;
+	m->left.word = 0;
 	rc = family == FAMILY_V6 ? conn_make6(ctx, p, now) : conn_make4(ctx, p, now);
 	if (rc && !CTX_IS_XDP) { /* whose packet tc sees again */
 		outlived_end(m, p, now, family);

@@ -200,11 +200,27 @@ func (r *real) destination(v *virtual, method forwarding) config.Destination {
 	d.Inhibit = value(all.inhibit, false)
 	d.NotifyUp, d.NotifyDown = r.up, r.down
 	for _, k := range r.checks {
+		if k.spec.Port == 0 && slices.Contains(ported, k.spec.Kind) && v.asked(d, r.addr.Port()) {
+			k.spec.Port = r.addr.Port()
+		}
 		if spec, ok := k.finish(all); ok {
 			d.Check = append(d.Check, spec)
 		}
 	}
 	return d
+}
+
+// ported are the kinds of checks that ask at a port.
+var ported = []string{"tcp", "http", "https", "smtp", "dns", "udp"}
+
+// asked reports whether checks have to name the port of a real server, as it is not
+// the one that its destination gets.
+func (v *virtual) asked(d config.Destination, port uint16) bool {
+	if port == 0 || d.Address.Port() == port {
+		return false
+	}
+	return !v.addressed() || v.group != nil && len(v.group.marks) > 0 ||
+		slices.ContainsFunc(v.addrs(), func(a netip.AddrPort) bool { return a.Port() != port })
 }
 
 // retries and delays of checkers that have others than the rest.

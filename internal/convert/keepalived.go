@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func fromKeepalived(name, text string, o Options) (*config.Desired, []Note, erro
 	early := []string{"global_defs", "virtual_server_group", "SSL", "track_file", "vrrp_track_file"}
 	for _, first := range []bool{true, false} {
 		for _, s := range tree {
-			if contains(early, s.name()) == first {
+			if slices.Contains(early, s.name()) == first {
 				run(c, rootDirectives, c, "this place", []statement{s})
 			}
 		}
@@ -48,15 +49,6 @@ func fromKeepalived(name, text string, o Options) (*config.Desired, []Note, erro
 		v.finish()
 	}
 	return c.desired, c.notes, nil
-}
-
-func contains(words []string, word string) bool {
-	for _, w := range words {
-		if w == word {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *keepalived) note(s statement, reason string) {

@@ -37,13 +37,6 @@ func modes(t *testing.T, b *bed.Bed) string {
 	return strings.Join(all, " ")
 }
 
-func advance(t *testing.T, b *bed.Bed, by time.Duration) {
-	t.Helper()
-	if err := b.Advance(by); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // flow6 is flow over IPv6.
 func flow6(proto, flags string, n int) bed.Packet {
 	p := flow(proto, flags, n)
