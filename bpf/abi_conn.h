@@ -58,6 +58,13 @@ enum conn_state {
 };
 #define NEXTHOP_HOME 0xffff /* of replies to the director itself, no index */
 #define NEXTHOP_ANSWERS 0xfffe /* of other methods: its answers come by here */
+#define NEXTHOP_HOME_ANSWERS 0xfffd /* both */
+#define NEXTHOP_PROBE 0xfffc /* both, of a probe (probe.h) */
+
+/* Marks of probes: PROBE_MARK and the slot of the destination. */
+enum probe { PROBE_MARK = 0x45000000, PROBE_SLOT = 0x00ffffff };
+
+#define CONTROL_NOTED 255   /* its template stands in leash_notes */
 
 #define STATE_MASK 31 /* tables by state have this many rows and one */
 
@@ -96,8 +103,8 @@ struct conn {
 	__u32 vaddr;
 	__u32 dst;
 	__u8 proto;
-	/* the bits of the client's address that its template goes by, and one;
-	 * 0: it holds none. Of a template: the high bits of the next */
+	/* the bits of the client's address that its template goes by, and one; 0: it
+	 * holds none; or CONTROL_NOTED. Of a template: the high bits of the next */
 	__u8 control;
 	/* of replies: index + 1, 0 unknown, or one of NEXTHOP_*; of a template: seconds */
 	__u16 nexthop;
@@ -130,12 +137,12 @@ struct bucket6 {
 
 /*
  * What of a destination's configuration is asked for where only its slot is known:
- * at the death of connections, and by templates. Written by user space with each
+ * at the death of connections, by templates, and by sets of lblcr. Written by user space with each
  * version, but for the last, which says that an upper threshold was reached.
  */
 struct dst_conf {
 	__u32 upper, lower;
-	__u32 pad;
+	__u32 weight;
 	__u8 method; /* enum method */
 	__u8 pad2[2];
 	__u8 overloaded;
@@ -149,6 +156,8 @@ struct call_key {
 	__u8 proto;
 	__u8 family;
 	__u16 pad;
+	__u32 dst;
+	__u32 pad2;
 };
 
 #define CALL_ID_MAX 255 /* as in IPVS */

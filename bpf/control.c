@@ -22,6 +22,7 @@ const volatile struct {
 	enum dst_flags dst_flags;
 	enum tunnel tunnel;
 	enum tunnel_flags tunnel_flags;
+	enum probe probe;
 	enum filter_bits filter_bits;
 	enum family family;
 	enum attach_mode attach_mode;

@@ -47,12 +47,14 @@ static __noinline int packet_is_stray(CTX *ctx, struct work *w, const struct set
 /*
  * An answer that is right as it is, as it comes from the VIP itself: it goes on as it
  * was, and the connection takes a step. But what comes in with an address of the host's
- * own is none: the kernel drops that over IPv4.
+ * own, the kernel drops over IPv4: to a client on the host it is handed by loopback, and
+ * to others it is no answer.
  */
 static __always_inline int answer_pass(CTX *ctx, struct work *w, struct conn_ref *ref,
-				       __u32 now, const __u8 family)
+				       __u32 now, int *verdict, const __u8 family)
 {
 	const struct pkt *p = &w->pkt;
+	int rc = LEAVE;
 
 	if (CTX_IS_XDP) /* tc sees it too */
 		return LEAVE;
@@ -61,12 +63,16 @@ static __always_inline int answer_pass(CTX *ctx, struct work *w, struct conn_ref
 	if (family == FAMILY_V4 && !p->home) {
 		w->route.src = p->daddr;
 		route_to(&w->route, &p->saddr, family);
-		if (route_ask(ctx))
-			return LEAVE;
+		if (route_ask(ctx)) {
+			if (!conn_is_home(ref->conn))
+				return LEAVE;
+			*verdict = ctx_deliver(ctx);
+			rc = 0;
+		}
 	}
 	conn_step(ref, p, true, now, family);
 	packet_count(p, ref, true, family);
-	return LEAVE;
+	return rc;
 }
 
 static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
@@ -94,7 +100,7 @@ static __always_inline int packet_direct(CTX *ctx, struct work *w, int *verdict,
 	if (rc)
 		return rc;
 	if (p->reply && life_method(ref.life) != METHOD_MASQ)
-		return answer_pass(ctx, w, &ref, now, family);
+		return answer_pass(ctx, w, &ref, now, verdict, family);
 	/* of what the host sends, only a server's answers are replies */
 	if (p->home && p->reply && !(ref.dst->flags & DST_LOCAL))
 		return LEAVE;

@@ -109,7 +109,7 @@ static __always_inline void packet_count(const struct pkt *p, const struct conn_
  * comes from one, or answers a client on the host. */
 static __always_inline bool host_keeps(const struct conn_ref *ref, bool reply)
 {
-	return ref->dst->flags & DST_LOCAL || (reply && ref->conn->nexthop == NEXTHOP_HOME);
+	return ref->dst->flags & DST_LOCAL || (reply && conn_is_home(ref->conn));
 }
 
 /* Leaves a rewritten packet to the host, which knows its way; but one that comes, or

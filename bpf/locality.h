@@ -5,8 +5,8 @@
  *
  * Memories lie in hashes that take memory as they fill. Which service one is of
  * says its era: the word that the service keeps as its scheduler's memory, drawn
- * when the scheduler made its first choice. With the scheduler goes the era, and
- * nobody finds its memories again.
+ * when the scheduler came to it. With the scheduler goes the era, and nobody finds its
+ * memories again.
  *
  * As in the kernel a memory lapses at the first of the service's half-hourly checks
  * at which it was unused for as long as the setting says. Whether there was such a
@@ -42,7 +42,6 @@ struct members {
 	__u32 changed; /* jiffies when a member came or went */
 	__u32 size;
 	__u32 dst[LOCALITY_MEMBERS];	/* who came last stands last */
-	__u32 weight[LOCALITY_MEMBERS]; /* what each had when last seen */
 };
 
 struct locality_set {

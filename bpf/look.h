@@ -8,6 +8,7 @@
 #include "one_packet.h"
 #include "outlived.h"
 #include "persist.h"
+#include "probe.h"
 #include "service.h"
 #include "state.h"
 #include "stats.h"
@@ -69,13 +70,13 @@ static __always_inline void birth_failed(struct making *m, const struct pkt *p,
 	const struct birth *b = &m->conn;
 	struct conn *c = &m->remains.conn;
 
+	c->control = b->control;
 	if (!b->control)
 		return;
 	*conn_key(c) = b->flow.key;
 	c->vaddr = b->flow.vaddr;
 	c->dst = b->dst;
 	c->proto = b->flow.proto;
-	c->control = b->control;
 	conn_tell(c, &p->saddr, TELL_END, family);
 }
 
@@ -97,6 +98,7 @@ static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 	b->life.word = 0;
 	b->life.flags = CONN_LIVE | CONN_INACTIVE | method * CONN_METHOD | c->flags;
 	b->life = life_first(b->life, p, b->now, set);
+	b->life.expires = probe_expires(b->nexthop, b->life.expires, b->now);
 	if (c->one_packet)
 		rc = one_packet_make(b, p, d, family);
 	else
@@ -135,9 +137,16 @@ static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, c
 		ctx_count_left(REASON_NOT_A_START);
 		return LEAVE;
 	}
-	rc = service_choose(ctx, p, s, m, now, family);
-	if (rc)
+	if (m->outlived == OUTLIVED_NOTED)
+		outlived_end(m, p, now, family);
+	m->choice.control = 0;
+	rc = pkt_is_probe(p) ? probe_choose(p, s, &m->choice)
+			     : service_choose(ctx, p, s, m, now, family);
+	if (rc) {
+		outlived_uncount(m, family);
+		choice_forget(m, p, family);
 		return rc;
+	}
 	outlived_end(m, p, now, family);
 	b = &m->conn;
 	b->now = now;
@@ -145,13 +154,14 @@ static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, c
 	b->hash = client_hash(&b->flow);
 	b->dst = m->choice.dst;
 	b->control = m->choice.control;
-	b->nexthop = p->home ? NEXTHOP_HOME : 0;
+	b->nexthop = pkt_is_probe(p) ? NEXTHOP_PROBE : p->home ? NEXTHOP_HOME : 0;
 	b->nexthop_stamp = 0;
 	rc = conn_bear(m, p, set, family);
 	outlived_uncount(m, family);
-	m->outlived = false;
-	if (rc < 0)
+	if (rc < 0) {
 		birth_failed(m, p, family);
+		leash_forget(&m->remains, family);
+	}
 	return rc;
 }
 
@@ -170,7 +180,7 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 				     const struct settings *set, struct conn_ref *ref,
 				     const __u8 family)
 {
-	bool outlived = false;
+	enum outlived outlived = OUTLIVED_NONE;
 	struct making *m;
 	struct flow f;
 	__u32 slot;
@@ -180,9 +190,10 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 	if (interest & FILTER_VIP) {
 		flow_forward(p, &f, family);
 		if (conn_find(&f, p, client_hash(&f), now, ref, family)) {
-			outlived = conn_outlived(p, ref, set);
-			if (!outlived)
+			if (!conn_outlived(p, ref, set))
 				return 0;
+			outlived = ref->conn->control == CONTROL_NOTED ? OUTLIVED_NOTED
+								       : OUTLIVED_PLAIN;
 		}
 	}
 	if (interest & (FILTER_RIP | FILTER_ANSWER) && !outlived) {
@@ -197,6 +208,7 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 	if (!m)
 		return LEAVE;
 	m->outlived = outlived;
+	m->left.word = 0;
 	rc = family == FAMILY_V6 ? conn_make6(ctx, p, now) : conn_make4(ctx, p, now);
 	if (rc && !CTX_IS_XDP) { /* whose packet tc sees again */
 		outlived_end(m, p, now, family);

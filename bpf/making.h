@@ -26,6 +26,8 @@ struct sip_reader {
 	__u32 len;  /* of the identifier */
 };
 
+enum outlived { OUTLIVED_NONE, OUTLIVED_PLAIN, OUTLIVED_NOTED };
+
 /* What it takes to make a connection, and its template. It lies in a map, as the
  * stack is small. */
 struct making {
@@ -33,7 +35,7 @@ struct making {
 	struct birth template, conn;
 	struct remains remains; /* of the connection before */
 	/* the packet shall not meet it: it is ended, but counts until the next does */
-	__u32 outlived;
+	__u32 outlived; /* enum outlived */
 	__u32 left_dst, left_group;
 	union life left;
 	struct sip_reader sip;

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* When a connection has outlived itself: a packet that belongs to it is to begin
- * another. */
+/*
+ * When a connection has outlived itself: a packet that belongs to it is to begin
+ * another. It still counts while the other is chosen for and counted: in the kernel it is
+ * a timer that ends it. So XDP leaves it where there is no choice, and tc is to say so.
+ * One whose template stands in a note ends before, as its note is to be the other's.
+ */
 #pragma once
 
 #include "making.h"
@@ -18,12 +22,15 @@ static __always_inline bool pkt_opens(const struct pkt *p)
 
 /* Whether both sides have said goodbye, or one reset it. Mode 2 takes a goodbye for
  * both where only the client's is seen. */
-static __always_inline bool life_is_over(union life l, __u8 proto, __u32 reuse_mode)
+static __always_inline bool conn_is_over(const struct conn_ref *ref, __u8 proto, __u32 reuse_mode)
 {
+	__u8 state = ref->life.state;
+
 	if (proto == IPPROTO_SCTP)
-		return l.state == STATE_SCTP_CLOSED;
-	return l.state == STATE_TIME_WAIT || l.state == STATE_CLOSE ||
-	       (reuse_mode & 2 && l.state == STATE_FIN_WAIT && life_method(l) != METHOD_MASQ);
+		return state == STATE_SCTP_CLOSED;
+	return state == STATE_TIME_WAIT || state == STATE_CLOSE ||
+	       (reuse_mode & 2 && state == STATE_FIN_WAIT &&
+		life_method(ref->life) != METHOD_MASQ && ref->conn->nexthop != NEXTHOP_ANSWERS);
 }
 
 /*
@@ -41,7 +48,7 @@ static __always_inline enum reason conn_outlived(const struct pkt *p, const stru
 
 	/* one with a template goes on, as in the kernel */
 	if (!ref->conn->control)
-		over |= life_is_over(ref->life, p->proto, mode);
+		over |= conn_is_over(ref, p->proto, mode);
 	if (opens && mode && over)
 		return REASON_REOPENED;
 	if (!gone && !idle)
@@ -53,8 +60,7 @@ static __always_inline enum reason conn_outlived(const struct pkt *p, const stru
 	return 0;
 }
 
-/* Ends the connection that a packet shall not meet. It still counts: in the kernel it
- * is a timer that ends it, when the next has been chosen for and counted. */
+/* Ends the connection that a packet shall not meet. It still counts. */
 static __always_inline int conn_leave_behind(const struct pkt *p, __u32 now, const __u8 family)
 {
 	struct settings *set = settings_get();
@@ -94,9 +100,9 @@ __noinline int conn_leave_behind6(const struct pkt *p, __u32 now)
 static __always_inline void outlived_end(struct making *m, const struct pkt *p, __u32 now,
 					 const __u8 family)
 {
-	m->left.word = 0;
 	if (!m->outlived)
 		return;
+	m->outlived = 0;
 	if (family == FAMILY_V6)
 		conn_leave_behind6(p, now);
 	else
@@ -104,7 +110,7 @@ static __always_inline void outlived_end(struct making *m, const struct pkt *p, 
 }
 
 /* Takes it out of the counts. */
-static __always_inline void outlived_uncount(const struct making *m, const __u8 family)
+static __always_inline void outlived_uncount(struct making *m, const __u8 family)
 {
 	struct dst *d;
 
@@ -113,4 +119,5 @@ static __always_inline void outlived_uncount(const struct making *m, const __u8 
 	d = dst_get(m->left_dst);
 	if (d)
 		conn_uncount(d, m->left_dst, 0, m->left, m->left_group, family);
+	m->left.word = 0;
 }

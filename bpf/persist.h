@@ -23,12 +23,45 @@ static __always_inline const struct version *service_version(const struct servic
 	return u ? &u->version : NULL;
 }
 
-/* How a connection says which template is its own: 0 where a mask is no prefix. */
-static __always_inline __u8 control_of(const struct version *v, const __u8 family)
+/* How a connection says which template is its own: by a note where its address does
+ * not tell, as the mask is no prefix or there is a Call-ID. */
+static __always_inline __u8 control_of(const struct making *m, const struct version *v,
+				       const __u8 family)
 {
 	__u32 host = ~bpf_ntohl(v->mask);
 
-	return family == FAMILY_V4 && host & (host + 1) ? 0 : v->prefix_len + 1;
+	if (m->call.len || (family == FAMILY_V4 && host & (host + 1)))
+		return CONTROL_NOTED;
+	return v->prefix_len + 1;
+}
+
+/* The key of the note lies where the connection to be will have its own. */
+static __always_inline struct flow *child_key(struct making *m, const struct pkt *p,
+					      const __u8 family)
+{
+	flow_forward(p, &m->conn.flow, family);
+	m->conn.flow.rport = family;
+	return &m->conn.flow;
+}
+
+/* Notes the template of a connection to be. */
+static __always_inline bool leash_note(struct making *m, const struct pkt *p, const __u8 family)
+{
+	struct leash_note note = {.port = m->pkt.sport};
+
+	if (family == FAMILY_V6)
+		note.net = m->pkt.saddr;
+	else
+		note.net.w[0] = m->pkt.saddr.w[0];
+	return !bpf_map_update_elem(&leash_notes, child_key(m, p, family), &note, BPF_ANY);
+}
+
+/* Forgets it, as nothing has come of it. */
+static __always_inline void choice_forget(struct making *m, const struct pkt *p,
+					  const __u8 family)
+{
+	if (m->choice.control == CONTROL_NOTED)
+		bpf_map_delete_elem(&leash_notes, child_key(m, p, family));
 }
 
 /*
@@ -112,11 +145,13 @@ static __always_inline int service_consult(const struct pkt *p, const struct ser
 	if (!(v->flags & SVC_PERSISTENT)) /* of FTP's data nothing is known */
 		return s->key.fwmark || p->dport == s->key.port ? SCHEDULE : LEAVE;
 	c->persistent = true;
-	if (!c->one_packet && !m->call.len)
-		c->control = control_of(v, family);
+	if (!c->one_packet)
+		c->control = control_of(m, v, family);
 	if (p->dport != s->key.port)
 		c->flags = CONN_SAME_PORT;
 	template_packet(m, p, s, v, family);
+	if (c->control == CONTROL_NOTED && !leash_note(m, p, family))
+		c->control = 0; /* it holds none */
 	flow_forward(&m->pkt, &m->template.flow, family);
 	m->template.hash = client_hash(&m->template.flow);
 	return template_find(m, now, family) ? 0 : SCHEDULE;
@@ -127,7 +162,7 @@ static __always_inline void call_note(const struct making *m, const __u8 family)
 {
 	struct call_key key = {
 		.client = m->template.flow.key, .vaddr = m->template.flow.vaddr,
-		.proto = m->template.flow.proto, .family = family,
+		.proto = m->template.flow.proto, .family = family, .dst = m->choice.dst,
 	};
 
 	bpf_map_update_elem(&call_ids, &key, &m->call, BPF_ANY);

@@ -112,6 +112,31 @@ static __always_inline enum direction way_first(union life l)
 	return life_method(l) == METHOD_MASQ ? FORWARD : ONE_WAY;
 }
 
+#define PROBE_SECONDS 10 /* how long a probe (probe.h) may be silent */
+
+/* When a connection expires: a probe's soon. */
+static __always_inline __u32 probe_expires(__u16 nexthop, __u32 expires, __u32 now)
+{
+	__u32 soon = now + PROBE_SECONDS * conf_hz;
+
+	return nexthop == NEXTHOP_PROBE && (__s32)(expires - soon) > 0 ? soon : expires;
+}
+
+/* Whether the client of a connection is the host itself. */
+static __always_inline bool conn_is_home(const struct conn *c)
+{
+	return c->nexthop >= NEXTHOP_PROBE && c->nexthop != NEXTHOP_ANSWERS;
+}
+
+/* Notes that answers come by here. A probe's do from the first. */
+static __always_inline void conn_answered(struct conn *c)
+{
+	if (c->nexthop == NEXTHOP_HOME)
+		c->nexthop = NEXTHOP_HOME_ANSWERS;
+	else if (c->nexthop < NEXTHOP_PROBE)
+		c->nexthop = NEXTHOP_ANSWERS;
+}
+
 /* Which way another one goes. A server that need not answer by the director may do so
  * all the same: from then on both sides are seen. */
 static __always_inline enum direction way_of(struct conn *c, union life l, bool reply)
@@ -119,8 +144,8 @@ static __always_inline enum direction way_of(struct conn *c, union life l, bool 
 	if (life_method(l) == METHOD_MASQ)
 		return reply ? REPLY : FORWARD;
 	if (reply)
-		c->nexthop = NEXTHOP_ANSWERS;
-	else if (c->nexthop != NEXTHOP_ANSWERS)
+		conn_answered(c);
+	else if (c->nexthop < NEXTHOP_PROBE || c->nexthop == NEXTHOP_HOME)
 		return ONE_WAY;
 	return reply ? REPLY : FORWARD;
 }
@@ -194,6 +219,7 @@ static __always_inline void conn_step(struct conn_ref *ref, const struct pkt *p,
 #pragma clang loop unroll(disable)
 	for (int tries = 0; tries < 3; tries++) {
 		next.word = life_next(p, old.word, way, now);
+		next.expires = probe_expires(ref->conn->nexthop, next.expires, now);
 		if (next.state == old.state && next.flags == old.flags &&
 		    next.expires - old.expires < conf_hz / 8)
 			return;

@@ -5,6 +5,12 @@
 
 #include "template.h"
 
+/* What remains of a connection that ends. */
+struct remains {
+	struct conn conn;
+	union addr caddr; /* IPv6 */
+};
+
 /* Where a connection's template is: its flow, of which the VIP's port says
  * nothing, and its network. */
 struct leash {
@@ -14,21 +20,78 @@ struct leash {
 	__u32 now;
 };
 
+/* Which template a connection holds, where its own address does not say so: by a mask
+ * that is no prefix, and by Call-ID. Where there is no room, it holds none. */
+struct leash_note {
+	union addr net;
+	__u16 port; /* a digest of the Call-ID, 0 none */
+	__u16 pad[3];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct flow); /* of the client's packets, rport: the family */
+	__type(value, struct leash_note);
+} leash_notes SEC(".maps");
+
+static __always_inline void leash_key(struct flow *key, const struct conn *c, const __u8 family)
+{
+	key->key = flow_key(c->caddr, c->cport, c->vport);
+	key->vaddr = c->vaddr;
+	key->rport = family;
+	key->proto = c->proto;
+	key->reply = false;
+}
+
+/* What is known of a connection that has ended is needed no more, so the key lies there:
+ * the stack is small. */
+static __always_inline void leash_forget(struct remains *r, const __u8 family)
+{
+	struct flow *key = (struct flow *)&r->caddr;
+
+	if (r->conn.control != CONTROL_NOTED)
+		return;
+	leash_key(key, &r->conn, family);
+	bpf_map_delete_elem(&leash_notes, key);
+}
+
+/* The network of a connection's template, and of a Call-ID the port. */
+static __always_inline bool leash_network(struct leash *l, const struct conn *child,
+					  const union addr *caddr, __u16 *port, const __u8 family)
+{
+	struct leash_note *n;
+
+	*port = 0;
+	if (child->control != CONTROL_NOTED) {
+		if (family == FAMILY_V6)
+			l->net = *caddr;
+		else
+			l->net.w[0] = child->caddr;
+		addr_truncate(&l->net, child->control - 1, family);
+		return true;
+	}
+	leash_key(&l->flow, child, family);
+	n = bpf_map_lookup_elem(&leash_notes, &l->flow);
+	if (!n)
+		return false;
+	l->net = n->net;
+	*port = n->port;
+	return true;
+}
+
 static __always_inline bool leash_make(struct leash *l, const struct conn *child,
 				       const union addr *caddr, const __u8 family)
 {
 	struct dst *d = dst_get(child->dst);
 	struct service *s = d ? dst_service(d) : NULL;
 	union addr mark;
+	__u16 port;
 
-	if (!s || !child->control)
+	if (!s || !child->control || !leash_network(l, child, caddr, &port, family))
 		return false;
-	if (family == FAMILY_V6)
-		l->net = *caddr;
-	else
-		l->net.w[0] = child->caddr;
-	addr_truncate(&l->net, child->control - 1, family);
-	l->flow.key = flow_key(addr_digest(&l->net, family), 0, 0);
+	l->flow.key = flow_key(addr_digest(&l->net, family), port, 0);
 	l->flow.rport = 0;
 	l->flow.reply = false;
 	l->flow.proto = child->proto | TEMPLATE;
@@ -158,12 +221,6 @@ static __always_inline void conn_tell(const struct conn *child, const union addr
 		template_tell4(child, what);
 }
 
-/* What remains of a connection that ends. */
-struct remains {
-	struct conn conn;
-	union addr caddr; /* IPv6 */
-};
-
 /* Ends a connection whose life was l, and tells its template how. It still counts.
  * False if another CPU was first. */
 static __always_inline bool conn_part(struct conn *c, struct conn_ends *ends, union life l,
@@ -174,8 +231,10 @@ static __always_inline bool conn_part(struct conn *c, struct conn_ends *ends, un
 		r->caddr = ends->caddr;
 	if (!conn_end(c, l))
 		return false;
-	if (r->conn.control)
+	if (r->conn.control) {
 		conn_tell(&r->conn, &r->caddr, what, family);
+		leash_forget(r, family);
+	}
 	return true;
 }
 

@@ -9,11 +9,14 @@
  * A template holds the connections made by it: as long as there are some it does
  * not end, but stays for another minute each time its own comes. The sweep may come
  * by it before it comes by connections that have run out too; so it looks twice,
- * and a pass lies between. The template knows how many it holds; a connection knows how wide the network was (conn.control), which is
- * all it takes to find its template again: by that network, the service and the
- * destination. So nothing an edit of the service does keeps a count from coming
- * back to zero. But a service slot that is given to another service tells nothing
- * about the one before, and templates of that one hold nothing any more.
+ * and a pass lies between. The template knows how many it holds; a connection knows
+ * how wide the network was (conn.control), which is all it takes to find its template
+ * again: by that network, the service and the destination. Where the address does not
+ * say it, as the mask is no prefix or there is a Call-ID, a note does (leash_notes). So
+ * nothing an edit of the service does keeps a count from coming back to zero. But a
+ * service slot that is given to another service tells nothing about the one before, and
+ * templates of that one hold nothing any more. And of two templates of one network to
+ * one destination, of which one is retired, that one is told first.
  *
  * Why it is race-free. All that changes a template after its birth, its life and
  * its count, does so under the lock of its client's births, and looks there
@@ -135,6 +138,7 @@ static __always_inline bool template_expire(struct conn *t, struct dst *d, union
 	__u32 dst = t->dst;
 	struct call_key call = {
 		.client = *conn_key(t), .vaddr = t->vaddr, .proto = t->proto, .family = family,
+		.dst = dst,
 	};
 
 	if (!lock)

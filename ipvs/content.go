@@ -19,6 +19,9 @@ func content(dp *datapath.Table, was datapath.Live, s Service, entries []datapat
 		fresh := nameOf(was.Version.SchedName[:]) != s.Scheduler
 		r := scheduler.Rotate(was.State, fresh, members(dp, was.Entries), now)
 		c.Version.WeightMax, c.Version.WeightStep, c.State = r.Top, r.Step, r.Memory
+		if fresh && scheduler.Era {
+			c.State = dp.Era()
+		}
 	}
 	if scheduler.Place != nil {
 		c.Places = scheduler.Place(s.Family == IPv6, now)

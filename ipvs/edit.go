@@ -39,7 +39,7 @@ func (t *Table) AddService(s Service) error {
 		if _, ok := dp.Find(keyRecord(s.ServiceKey)); ok {
 			return fmt.Errorf("%s: %w", s.ServiceKey, ErrServiceExists)
 		}
-		_, err := dp.AddService(keyRecord(s.ServiceKey), content(dp, datapath.Live{}, s, nil).Version)
+		_, err := dp.AddService(keyRecord(s.ServiceKey), content(dp, datapath.Live{}, s, nil))
 		return err
 	})
 }

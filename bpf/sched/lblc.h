@@ -10,6 +10,7 @@
  */
 #pragma once
 
+/* It begins here only if user space could not read the clock. */
 static __always_inline __u64 locality_era(struct service *s, __u32 now)
 {
 	__u64 era = READ_ONCE(s->sched_state), fresh, won;
@@ -37,7 +38,6 @@ struct locality_work {
 	__u64 seen;  /* members that are destinations, a bit by place */
 	__u32 place; /* in the set, of what was looked for */
 	__u32 leaves, joins; /* the set: a place in it, a destination */
-	__u32 weight; /* of who joins */
 	__u32 unlocked; /* and what follows it: a set to be remembered */
 	struct members fresh;
 };

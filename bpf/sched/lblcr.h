@@ -9,7 +9,7 @@
  *
  * Sets are bounded: who joins a full one replaces who has been in it for longest.
  * Members that were removed from the service stay, as they may come back; when a set
- * shrinks they are as busy as their weight was when last seen.
+ * shrinks they are as busy as by the weight they had.
  *
  * Memory: as lblc.
  */
@@ -76,7 +76,6 @@ static long lblcr_step(__u32 i, struct lblcr_walk *w)
 	if (m.age >= NOT_MEMBER)
 		return 0;
 	r->seen |= 1ull << m.age;
-	WRITE_ONCE(w->set->is.weight[m.age], e->weight);
 	m.c.index = i;
 	if (!member_read(&m, e->dst, e->weight))
 		return 0;
@@ -110,14 +109,12 @@ static __always_inline void set_edit(struct locality_set *set, struct locality_w
 		for (int i = 0; i < LOCALITY_MEMBERS - 1; i++)
 			if (i >= READ_ONCE(r->leaves)) {
 				WRITE_ONCE(set->is.dst[i], set->is.dst[i + 1]);
-				WRITE_ONCE(set->is.weight[i], set->is.weight[i + 1]);
 			}
 		set->is.size--;
 		set->is.changed = now;
 	}
 	if (READ_ONCE(r->joins) != NOBODY) {
 		set->is.dst[set->is.size & (LOCALITY_MEMBERS - 1)] = r->joins;
-		set->is.weight[set->is.size & (LOCALITY_MEMBERS - 1)] = r->weight;
 		set->is.size++;
 		set->is.changed = now;
 	}
@@ -129,10 +126,12 @@ static long gone_step(__u32 i, struct lblcr_walk *w)
 {
 	struct locality_work *r = w->work;
 	struct member m = {.age = i};
+	struct dst_conf *c;
 
 	if (i >= LOCALITY_MEMBERS)
 		return 1;
-	if (r->seen >> i & 1 || !member_read(&m, w->set->is.dst[i], w->set->is.weight[i]))
+	c = dst_conf_get(w->set->is.dst[i]);
+	if (!c || r->seen >> i & 1 || !member_read(&m, w->set->is.dst[i], c->weight))
 		return 0;
 	if (member_wins(&m, &r->most, busier(&r->most.c, &m.c)))
 		r->most = m;
@@ -199,10 +198,8 @@ static __always_inline int lblcr_pick(struct service *s, const struct view *v, c
 	if (position < 0) {
 		position = home_choose(s, v);
 		e = position < 0 ? NULL : entry_get(v, position);
-		if (e) {
+		if (e)
 			r->joins = e->dst;
-			r->weight = e->weight;
-		}
 	}
 	if (set) {
 		WRITE_ONCE(r->leaves, set_excess(set, r, now));
@@ -211,7 +208,6 @@ static __always_inline int lblcr_pick(struct service *s, const struct view *v, c
 		r->fresh.used = r->fresh.changed = now;
 		r->fresh.size = 1;
 		r->fresh.dst[0] = r->joins;
-		r->fresh.weight[0] = r->weight;
 		/* without room it is chosen again the next time */
 		bpf_map_update_elem(&locality_sets, &r->key, &r->unlocked, BPF_NOEXIST);
 	}

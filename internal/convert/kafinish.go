@@ -30,7 +30,7 @@ const (
 func (v *virtual) finish() {
 	v.sift()
 	if len(v.real) == 0 {
-		v.c.note(v.of, "it has no real servers, and keepalived ignores it: left out")
+		v.c.note(v.of, "no real servers are left, and keepalived leaves it out: so it is here")
 		return
 	}
 	method := value(v.method, forwarding{"masq", config.Tunnel{Type: "ipip", Checksum: "none"}})
@@ -58,8 +58,8 @@ func (v *virtual) finish() {
 func (v *virtual) sift() {
 	method := value(v.method, forwarding{method: "masq"})
 	family := v.inet
-	if a := v.addrs(); len(a) > 0 {
-		family = familyOf(a[0].Addr())
+	if v.group == nil && v.addressed() {
+		family = familyOf(v.addr.Addr())
 	}
 	var kept []*real
 	fits := func(a netip.Addr, f forwarding) bool {
@@ -86,6 +86,10 @@ func (v *virtual) sift() {
 		v.c.note(v.of, "its sorry_server is of another family: keepalived leaves it out, and so it is here")
 		v.sorry = config.Endpoint{}
 	}
+	if v.group != nil && family != "" && slices.ContainsFunc(v.group.addrs, func(a netip.AddrPort) bool { return familyOf(a.Addr()) != family }) {
+		v.c.note(v.of, "its group is of another family than its servers: keepalived leaves it out, and so it is here")
+		v.real = nil
+	}
 }
 
 func familyOf(a netip.Addr) config.Family {
@@ -99,13 +103,15 @@ func familyOf(a netip.Addr) config.Family {
 func (v *virtual) correct(s *config.Service) {
 	v.correctQuorum(s)
 	v.correctProtocol(s)
-	if s.Persistence != nil && s.Persistence.Timeout == 0 {
+	lasts := s.Persistence != nil && s.Persistence.Timeout > 0
+	if !lasts && slices.ContainsFunc(v.addrs(), func(a netip.AddrPort) bool { return a.Port() == 0 }) {
+		v.c.note(v.of, "port 0 needs persistence: keepalived makes it persistent for 6 minutes, and so it is here")
+		v.persistent().Timeout = defaultPersistence
+		s.Persistence, lasts = v.persist, true
+	}
+	if s.Persistence != nil && !lasts {
 		v.c.note(v.of, "persistence_engine alone makes no service persistent: left out")
 		s.Persistence = nil
-	}
-	if s.Persistence == nil && slices.ContainsFunc(v.addrs(), func(a netip.AddrPort) bool { return a.Port() == 0 }) {
-		v.c.note(v.of, "port 0 needs persistence: keepalived makes it persistent for 6 minutes, and so it is here")
-		s.Persistence = &config.Persistence{Timeout: defaultPersistence}
 	}
 }
 
@@ -194,11 +200,27 @@ func (r *real) destination(v *virtual, method forwarding) config.Destination {
 	d.Inhibit = value(all.inhibit, false)
 	d.NotifyUp, d.NotifyDown = r.up, r.down
 	for _, k := range r.checks {
+		if k.spec.Port == 0 && slices.Contains(ported, k.spec.Kind) && v.asked(d, r.addr.Port()) {
+			k.spec.Port = r.addr.Port()
+		}
 		if spec, ok := k.finish(all); ok {
 			d.Check = append(d.Check, spec)
 		}
 	}
 	return d
+}
+
+// ported are the kinds of checks that ask at a port.
+var ported = []string{"tcp", "http", "https", "smtp", "dns", "udp"}
+
+// asked reports whether checks have to name the port of a real server, as it is not
+// the one that its destination gets.
+func (v *virtual) asked(d config.Destination, port uint16) bool {
+	if port == 0 || d.Address.Port() == port {
+		return false
+	}
+	return !v.addressed() || v.group != nil && len(v.group.marks) > 0 ||
+		slices.ContainsFunc(v.addrs(), func(a netip.AddrPort) bool { return a.Port() != port })
 }
 
 // retries and delays of checkers that have others than the rest.
@@ -388,6 +410,9 @@ func (v *virtual) markFamily(said config.Family, s config.Service) config.Family
 	}
 	if v.inet != "" {
 		return v.inet
+	}
+	if a := v.addrs(); len(a) > 0 {
+		return familyOf(a[0].Addr())
 	}
 	for _, d := range s.Destinations {
 		if d.Method != "tunnel" {

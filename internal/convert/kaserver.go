@@ -172,7 +172,17 @@ func (c *keepalived) group(s statement) {
 			c.groupNote(of, err)
 		}
 	}
+	if g.torn() {
+		c.note(s, "with addresses of both families its marks need theirs, inet or inet6: keepalived leaves it out, and so it is here")
+		return
+	}
 	c.groups[g.name] = g
+}
+
+// torn reports whether the family of a mark cannot be told.
+func (g *group) torn() bool {
+	return slices.ContainsFunc(g.marks, func(m groupMark) bool { return m.family == "" }) && len(g.addrs) > 0 &&
+		slices.ContainsFunc(g.addrs, func(a netip.AddrPort) bool { return familyOf(a.Addr()) != familyOf(g.addrs[0].Addr()) })
 }
 
 var families = map[string]config.Family{"inet": config.IPv4, "inet6": config.IPv6}
@@ -198,6 +208,9 @@ func addressRange(text string) ([]netip.Addr, error) {
 func rangeEnds(text string) (low, high netip.Addr, err error) {
 	wrong := fmt.Errorf("%q is no address or range", text)
 	if p, err := netip.ParsePrefix(text); err == nil {
+		if p != p.Masked() {
+			return low, high, fmt.Errorf("%s has bits behind its prefix, and keepalived takes none of it", text)
+		}
 		return p.Addr(), lastOf(p), nil
 	}
 	from, to, ranged := strings.Cut(text, "-")
@@ -221,7 +234,7 @@ func rangeEnds(text string) (low, high netip.Addr, err error) {
 
 // lastOf is the last address of a prefix.
 func lastOf(p netip.Prefix) netip.Addr {
-	raw := p.Masked().Addr().AsSlice()
+	raw := p.Addr().AsSlice()
 	for i := p.Bits(); i < len(raw)*8; i++ {
 		raw[i/8] |= 1 << (7 - i%8)
 	}
@@ -237,7 +250,15 @@ func (v *virtual) scheduler(s statement) {
 	v.sched = s.arg(0)
 }
 
-func (v *virtual) flag(s statement) { v.flags = append(v.flags, s.name()) }
+// flag takes an option of the scheduler that has been named, or one of all.
+func (v *virtual) flag(s statement) {
+	of, _, _ := strings.Cut(s.name(), "-")
+	if of != "flag" && v.sched != of {
+		v.c.note(s, fmt.Sprintf("it goes with scheduler %s alone, named before it: keepalived leaves it out, and so it is here", of))
+		return
+	}
+	v.flags = append(v.flags, s.name())
+}
 
 func (v *virtual) engine(s statement) {
 	if s.arg(0) != "sip" {
@@ -259,23 +280,37 @@ func (v *virtual) persistent() *config.Persistence {
 // defaultPersistence is keepalived's.
 const defaultPersistence = 6 * time.Minute
 
+// longest is the longest persistence in seconds.
+const longest = 31 * 24 * 3600
+
 func (v *virtual) persistence(s statement) {
-	seconds := int(defaultPersistence / time.Second)
-	if s.arg(0) != "" {
-		v.c.number(s, 1, &seconds)
+	if s.arg(0) == "" {
+		v.persistent().Timeout = defaultPersistence
+		return
 	}
-	v.persistent().Timeout = time.Duration(seconds) * time.Second
+	seconds := 0
+	v.c.number(s, 1, &seconds)
+	if seconds > longest {
+		v.c.note(s, fmt.Sprintf("%d is more than %d, 31 days: left out", seconds, longest))
+		return
+	}
+	if seconds > 0 {
+		v.persistent().Timeout = time.Duration(seconds) * time.Second
+	}
 }
 
 func (v *virtual) granularity(s statement) {
-	mask := s.arg(0)
+	mask, family := s.arg(0), config.IPv4
 	if !strings.Contains(mask, ".") {
-		mask = "/" + mask
-		if v.inet == "" {
-			v.inet = config.IPv6
-		}
+		mask, family = "/"+mask, config.IPv6
+	}
+	if v.inet == "" {
+		v.inet = family
 	}
 	v.persistent().Netmask = mask
+	if v.group != nil {
+		v.c.note(s, "keepalived 2.2.7 forgets it of groups: here it holds")
+	}
 	if v.persistent().Timeout == 0 {
 		v.persistent().Timeout = defaultPersistence
 	}
@@ -293,6 +328,10 @@ func (v *virtual) setProtocol(s statement) {
 func (v *virtual) family(s statement) {
 	if families[s.arg(0)] == "" {
 		v.c.note(s, fmt.Sprintf("%q is neither inet nor inet6: left out", s.arg(0)))
+		return
+	}
+	if v.inet != "" && v.inet != families[s.arg(0)] {
+		v.c.note(s, "persistence_granularity is of the other family: keepalived leaves it out, and so it is here")
 		return
 	}
 	v.inet = families[s.arg(0)]

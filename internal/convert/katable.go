@@ -143,7 +143,7 @@ var serverDirectives = table[*virtual]{
 	"sorry_server_inhibit":    {convert: func(v *virtual, _ statement) { v.sorryInhibit = true }},
 	"sorry_server_lvs_method": {convert: func(v *virtual, s statement) { v.c.method(s, &v.sorryMethod) }},
 	"real_server":             {convert: (*virtual).realServer},
-	"weight":                  {convert: func(v *virtual, s statement) { v.c.number(s, 0, &v.weight) }},
+	"weight":                  {convert: func(v *virtual, s statement) { v.c.number(s, 1, &v.weight) }},
 	"alpha":                   {convert: func(v *virtual, s statement) { v.c.flag(s, &v.alpha) }},
 	"inhibit_on_failure":      {convert: func(v *virtual, s statement) { v.c.flag(s, &v.inhibit) }},
 	"connect_timeout":         {convert: func(v *virtual, s statement) { v.c.timer(s, &v.connectTimeout) }},

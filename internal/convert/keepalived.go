@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func fromKeepalived(name, text string, o Options) (*config.Desired, []Note, erro
 	early := []string{"global_defs", "virtual_server_group", "SSL", "track_file", "vrrp_track_file"}
 	for _, first := range []bool{true, false} {
 		for _, s := range tree {
-			if contains(early, s.name()) == first {
+			if slices.Contains(early, s.name()) == first {
 				run(c, rootDirectives, c, "this place", []statement{s})
 			}
 		}
@@ -48,15 +49,6 @@ func fromKeepalived(name, text string, o Options) (*config.Desired, []Note, erro
 		v.finish()
 	}
 	return c.desired, c.notes, nil
-}
-
-func contains(words []string, word string) bool {
-	for _, w := range words {
-		if w == word {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *keepalived) note(s statement, reason string) {
@@ -142,10 +134,10 @@ func (c *keepalived) trackFile(s statement) {
 // to: a number, or a pointer to one.
 func (c *keepalived) number(s statement, least int64, pointer any) {
 	n, err := strconv.ParseInt(s.arg(0), 10, 64)
-	to := reflect.ValueOf(pointer).Elem()
-	if to.Kind() == reflect.Pointer {
-		to.Set(reflect.New(to.Type().Elem()))
-		to = to.Elem()
+	where := reflect.ValueOf(pointer).Elem()
+	to := where
+	if where.Kind() == reflect.Pointer {
+		to = reflect.New(where.Type().Elem()).Elem()
 	}
 	most := int64(math.MaxInt32)
 	if to.Kind() == reflect.Uint16 {
@@ -154,12 +146,17 @@ func (c *keepalived) number(s statement, least int64, pointer any) {
 	switch {
 	case err != nil:
 		c.note(s, fmt.Sprintf("%q is no number: left out", s.arg(0)))
+		return
 	case n < least || n > most:
 		c.note(s, fmt.Sprintf("%d is not from %d to %d: left out", n, least, most))
+		return
 	case to.CanUint():
 		to.SetUint(uint64(n))
 	default:
 		to.SetInt(n)
+	}
+	if where.Kind() == reflect.Pointer {
+		where.Set(to.Addr())
 	}
 }
 

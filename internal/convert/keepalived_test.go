@@ -78,3 +78,23 @@ virtual_server group g {
 		t.Errorf("the table begins as\n%s\nnot\n%s\nnotes %v", got, want, result.Notes)
 	}
 }
+
+func TestAServerIsAskedAtThePortThatItIsWrittenWith(t *testing.T) {
+	for name, test := range map[string]struct {
+		head, server string
+		port         uint16 // of the check; 0 is the destination's
+	}{
+		"NAT, at the destination's":                 {"203.0.113.10 80 {\nlvs_method NAT", "192.0.2.2 8080", 0},
+		"direct routing, at the service's":          {"203.0.113.10 80 {\nlvs_method DR", "192.0.2.2 80", 0},
+		"direct routing, at another":                {"203.0.113.10 80 {\nlvs_method DR", "192.0.2.2 8080", 8080},
+		"a mark, whose destination has none":        {"fwmark 5 {\nlvs_method DR", "192.0.2.2 80", 80},
+		"a mark by NAT, at the destination's":       {"fwmark 5 {\nlvs_method NAT", "192.0.2.2 80", 0},
+		"left out, at the service's":                {"203.0.113.10 80 {\nlvs_method DR", "192.0.2.2", 0},
+		"port 0 of the service, at that of servers": {"203.0.113.10 0 {\npersistence_timeout 60\nlvs_method DR", "192.0.2.2 80", 80},
+	} {
+		result := converted(t, "keepalived", "virtual_server "+test.head+"\nprotocol TCP\nreal_server "+test.server+" {\nTCP_CHECK {\n}\n}\n}\n")
+		if got := result.Desired.Services[0].Destinations[0].Check[0].Port; got != test.port {
+			t.Errorf("%s: port %d, want %d", name, got, test.port)
+		}
+	}
+}

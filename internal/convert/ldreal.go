@@ -246,6 +246,9 @@ func (v *ldVirtual) check(r ldReal) (health.Spec, bool) {
 		s.Kind, s.Port = "icmp", 0
 	case v.checkType == "connect":
 		s.Kind = "tcp"
+		if s.Port == 0 {
+			s.Port = v.askedPort(r)
+		}
 	case strings.HasPrefix(v.checkType, "external"):
 		s.Kind, s.Port = "exec", 0
 		s.Command = append(append([]string{}, v.checkCommand...), v.externalWords(r)...)
@@ -304,6 +307,18 @@ func (v *ldVirtual) negotiate(s *health.Spec, r ldReal) {
 	case "icmp":
 		s.Port = 0
 	}
+	if s.Port == 0 && slices.Contains(ported, s.Kind) {
+		s.Port = v.askedPort(r)
+	}
+}
+
+// askedPort is the port of a real server where it is not the one that its
+// destination gets, else 0.
+func (v *ldVirtual) askedPort(r ldReal) uint16 {
+	if p := r.addr.Port(); v.port(r).Port() == 0 && (v.mark != 0 || p != v.addr.Port()) {
+		return p
+	}
+	return 0
 }
 
 // page asks for a page; one that is a whole address is asked for there.

@@ -57,6 +57,8 @@ type controlCallKey struct {
 	Proto  uint8
 	Family uint8
 	Pad    uint16
+	Dst    uint32
+	Pad2   uint32
 }
 
 type controlClock struct {
@@ -163,7 +165,7 @@ type controlDstConf struct {
 	_          structs.HostLayout
 	Upper      uint32
 	Lower      uint32
-	Pad        uint32
+	Weight     uint32
 	Method     uint8
 	Pad2       [2]uint8
 	Overloaded uint8
@@ -324,6 +326,13 @@ const (
 	controlPlacesMH_PLACES       controlPlaces = 4093
 	controlPlacesPLACES_PER_UNIT controlPlaces = 16
 	controlPlacesNO_PLACE        controlPlaces = 65535
+)
+
+type controlProbe uint32
+
+const (
+	controlProbePROBE_MARK controlProbe = 1157627904
+	controlProbePROBE_SLOT controlProbe = 16777215
 )
 
 type controlReason uint32
@@ -596,6 +605,7 @@ const (
 	controlMapFilterMap     = "filter_map"
 	controlMapFloods        = "floods"
 	controlMapHalfRing      = "half_ring"
+	controlMapLeashNotes    = "leash_notes"
 	controlMapLinkAddrs     = "link_addrs"
 	controlMapLocalities    = "localities"
 	controlMapLocalitySets  = "locality_sets"
@@ -696,6 +706,7 @@ type controlMapSpecs struct {
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Floods        *ebpf.MapSpec `ebpf:"floods"`
 	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
+	LeashNotes    *ebpf.MapSpec `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
 	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
@@ -766,6 +777,7 @@ type controlMaps struct {
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Floods        *ebpf.Map `ebpf:"floods"`
 	HalfRing      *ebpf.Map `ebpf:"half_ring"`
+	LeashNotes    *ebpf.Map `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
 	Localities    *ebpf.Map `ebpf:"localities"`
 	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
@@ -802,6 +814,7 @@ func (m *controlMaps) Close() error {
 		m.FilterMap,
 		m.Floods,
 		m.HalfRing,
+		m.LeashNotes,
 		m.LinkAddrs,
 		m.Localities,
 		m.LocalitySets,

@@ -36,6 +36,7 @@ const (
 	tcMapKeptFirsts    = "kept_firsts"
 	tcMapKeptFrames    = "kept_frames"
 	tcMapKeptRings     = "kept_rings"
+	tcMapLeashNotes    = "leash_notes"
 	tcMapLinkAddrs     = "link_addrs"
 	tcMapLocalities    = "localities"
 	tcMapLocalitySets  = "locality_sets"
@@ -144,6 +145,7 @@ type tcMapSpecs struct {
 	KeptFirsts    *ebpf.MapSpec `ebpf:"kept_firsts"`
 	KeptFrames    *ebpf.MapSpec `ebpf:"kept_frames"`
 	KeptRings     *ebpf.MapSpec `ebpf:"kept_rings"`
+	LeashNotes    *ebpf.MapSpec `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
 	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
@@ -226,6 +228,7 @@ type tcMaps struct {
 	KeptFirsts    *ebpf.Map `ebpf:"kept_firsts"`
 	KeptFrames    *ebpf.Map `ebpf:"kept_frames"`
 	KeptRings     *ebpf.Map `ebpf:"kept_rings"`
+	LeashNotes    *ebpf.Map `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
 	Localities    *ebpf.Map `ebpf:"localities"`
 	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
@@ -275,6 +278,7 @@ func (m *tcMaps) Close() error {
 		m.KeptFirsts,
 		m.KeptFrames,
 		m.KeptRings,
+		m.LeashNotes,
 		m.LinkAddrs,
 		m.Localities,
 		m.LocalitySets,

@@ -31,6 +31,7 @@ const (
 	xdpMapFloods        = "floods"
 	xdpMapFragments     = "fragments"
 	xdpMapHalfRing      = "half_ring"
+	xdpMapLeashNotes    = "leash_notes"
 	xdpMapLinkAddrs     = "link_addrs"
 	xdpMapLocalities    = "localities"
 	xdpMapLocalitySets  = "locality_sets"
@@ -132,6 +133,7 @@ type xdpMapSpecs struct {
 	Floods        *ebpf.MapSpec `ebpf:"floods"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
+	LeashNotes    *ebpf.MapSpec `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
 	Localities    *ebpf.MapSpec `ebpf:"localities"`
 	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
@@ -209,6 +211,7 @@ type xdpMaps struct {
 	Floods        *ebpf.Map `ebpf:"floods"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	HalfRing      *ebpf.Map `ebpf:"half_ring"`
+	LeashNotes    *ebpf.Map `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
 	Localities    *ebpf.Map `ebpf:"localities"`
 	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
@@ -253,6 +256,7 @@ func (m *xdpMaps) Close() error {
 		m.Floods,
 		m.Fragments,
 		m.HalfRing,
+		m.LeashNotes,
 		m.LinkAddrs,
 		m.Localities,
 		m.LocalitySets,

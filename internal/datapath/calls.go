@@ -21,7 +21,7 @@ func (c calls) of(r ConnRecord) string {
 	}
 	key := controlCallKey{
 		Client: uint64(r.Caddr) | uint64(r.Cport)<<32 | uint64(r.Vport)<<48,
-		Vaddr:  r.Vaddr, Proto: r.Proto, Family: r.Family,
+		Vaddr:  r.Vaddr, Proto: r.Proto, Family: r.Family, Dst: r.Conn.Dst,
 	}
 	var id controlCallId
 	if err := c.Lookup(key, &id); err != nil {

@@ -3,6 +3,8 @@ package datapath
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"path/filepath"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -22,6 +24,27 @@ func readClock(program *ebpf.Program, clocks *ebpf.Map) (reading, error) {
 		return r, fmt.Errorf("clock program's answer: %w", err)
 	}
 	return r, nil
+}
+
+// Era is by what the localities of a scheduler are known that comes to its service now
+// (bpf/locality.h): a number drawn at random, and jiffies. 0 where the clock cannot be
+// read: the era then begins with the first choice.
+func (t *Table) Era() uint64 {
+	program, err := ebpf.LoadPinnedProgram(filepath.Join(t.place.table(), controlProgEvsClock), nil)
+	if err != nil {
+		return 0
+	}
+	defer program.Close()
+	clocks, err := ebpf.LoadPinnedMap(filepath.Join(t.place.table(), controlMapClocks), nil)
+	if err != nil {
+		return 0
+	}
+	defer clocks.Close()
+	now, err := readClock(program, clocks)
+	if err != nil {
+		return 0
+	}
+	return uint64(rand.Uint32()|1)<<32 | uint64(uint32(now.Jiffies)+t.Settings().Clock)
 }
 
 // tickRates are the values CONFIG_HZ can have.

@@ -99,7 +99,7 @@ func (t *Table) recoverIndex(live map[ServiceID]uint32) error {
 
 // AddService makes a service without destinations and returns its slot. The
 // caller has seen that it does not exist.
-func (t *Table) AddService(id ServiceID, v Version) (int, error) {
+func (t *Table) AddService(id ServiceID, c Content) (int, error) {
 	awake := t.prepared().awake()
 	t.begin()
 	defer t.end()
@@ -107,7 +107,7 @@ func (t *Table) AddService(id ServiceID, v Version) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := t.Configure(slot, Content{Version: v}); err != nil {
+	if err := t.Configure(slot, c); err != nil {
 		return 0, errors.Join(err, t.unindex(id))
 	}
 	t.Publish(slot)
@@ -319,7 +319,7 @@ func (t *Table) setConf(e Entry) {
 	if e.Upper == 0 || e.Upper > c.Upper {
 		c.Overloaded = 0
 	}
-	c.Method, c.Upper, c.Lower = e.Method, e.Upper, e.Lower
+	c.Method, c.Weight, c.Upper, c.Lower = e.Method, e.Weight, e.Upper, e.Lower
 	t.setFlag(int(e.Dst), dstQuiescent, e.Weight == 0)
 	t.setFlag(int(e.Dst), dstLimited, e.Upper > 0)
 }

@@ -78,6 +78,9 @@ var places = map[uint8]int{
 // DstLocal marks a Dst whose address is the director's own.
 const DstLocal = uint8(controlDstFlagsDST_LOCAL)
 
+// ProbeMark is what the marks of probes have above the slot of the destination.
+const ProbeMark = uint32(controlProbePROBE_MARK)
+
 // Flags of a Conn.
 const (
 	// ConnMethod is where the two bits of the method lie.

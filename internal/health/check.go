@@ -41,10 +41,12 @@ type Target struct {
 	Path Path
 }
 
-// A Path leads a check to the VIP at one particular destination: packets to Addr
-// that bear Mark are sent by the data path to the VIP there, by the forwarding
-// method of the service.
+// A Path leads a check to the VIP at one particular destination: what a socket with
+// Mark sends to the VIP, the data path gives to that destination, by the forwarding
+// method of the service (ipvs.Table.ProbeMarks). Source is an address of the
+// director, another than the VIP, that the server can answer; without one, that is
+// the one it would ask the server itself from.
 type Path struct {
-	Mark uint32
-	Addr netip.AddrPort
+	Mark   uint32
+	Source netip.Addr
 }

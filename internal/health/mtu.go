@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 
@@ -43,7 +44,11 @@ func (r reach) mtu() (int, error) {
 		}
 		return link.MTU, nil
 	}
-	way, err := hostnet.WayTo(r.to.Addr().Unmap(), r.source.Addr())
+	to, from := r.to.Addr().Unmap(), r.source.Addr()
+	if r.server.IsValid() { // to the VIP itself the way may be lo
+		to, from = r.server.Unmap(), netip.Addr{}
+	}
+	way, err := hostnet.WayTo(to, from)
 	if err == nil && way.Unreachable != "" {
 		err = errors.New(way.Unreachable)
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/evs-project/evs/internal/hostnet"
 )
 
 // A reach is the way from here to what is checked: where it is, and what sockets
@@ -23,13 +25,17 @@ type reach struct {
 	device  string
 	mark    uint32
 	fullMTU bool
+	// server is where the packets end up where they are not addressed to it.
+	server netip.Addr
 }
 
 // reachOf is the way that s and target tell. ported says that a port is needed.
 func reachOf(s Spec, target Target, ported bool) (reach, error) {
 	r := reach{to: target.Addr, connect: time.Duration(s.ConnectTimeout), device: s.Interface, mark: s.FWMark, fullMTU: s.FullMTU}
 	if s.Via == ViaVIP {
-		r.to, r.mark = target.Path.Addr, target.Path.Mark
+		if err := r.lead(target, s.Source.IsValid()); err != nil {
+			return r, err
+		}
 	}
 	if s.Address.IsValid() {
 		r.to = netip.AddrPortFrom(s.Address.Addr, r.to.Port())
@@ -40,17 +46,38 @@ func reachOf(s Spec, target Target, ported bool) (reach, error) {
 	if s.Source.IsValid() {
 		r.source = netip.AddrPortFrom(s.Source.Addr, s.SourcePort)
 	}
-	switch {
-	case !r.to.Addr().IsValid() && s.Via == ViaVIP:
-		return r, errors.New("there is no way via the VIP to it: write via: real")
-	case !r.to.Addr().IsValid():
-		return r, errors.New("it has no address: give the check one")
-	case ported && r.to.Port() == 0:
-		return r, errors.New("it has no port: give the check one (port)")
-	case r.source.IsValid() && r.source.Addr().Unmap().Is6() != r.v6():
-		return r, fmt.Errorf("source %v is of another family than %v", r.source.Addr(), r.to.Addr())
+	return r, r.check(ported)
+}
+
+// lead has the way go to the VIP at the target; sourced says that there is a source.
+func (r *reach) lead(target Target, sourced bool) error {
+	if target.Path.Mark == 0 {
+		return errors.New("there is no way via the VIP to it: write via: real")
 	}
-	return r, nil
+	r.to, r.mark, r.server = target.VIP, target.Path.Mark, target.Addr.Addr()
+	source := target.Path.Source
+	if !source.IsValid() && !sourced {
+		way, err := hostnet.WayTo(r.server.Unmap(), netip.Addr{})
+		if err != nil {
+			return err
+		}
+		source = way.Source
+	}
+	r.source = netip.AddrPortFrom(source, 0)
+	return nil
+}
+
+// check says what a way lacks; ported, that it needs a port.
+func (r reach) check(ported bool) error {
+	switch {
+	case !r.to.Addr().IsValid():
+		return errors.New("there is no address to ask: give the check one (address)")
+	case ported && r.to.Port() == 0:
+		return errors.New("it has no port: give the check one (port)")
+	case r.source.IsValid() && r.source.Addr().Unmap().Is6() != r.v6():
+		return fmt.Errorf("source %v is of another family than %v", r.source.Addr(), r.to.Addr())
+	}
+	return nil
 }
 
 // v6 says whether packets to the server are of IPv6.

@@ -92,7 +92,7 @@ func TestABadSpecIsRefusedByFieldWithARemedy(t *testing.T) {
 		{"a negative rise", `{kind: tcp, rise: -1}`, "rise", "out of range"},
 		{"a start that is neither", `{kind: tcp, start: maybe}`, "start", "up or down"},
 		{"a way that is neither", `{kind: tcp, via: tunnel}`, "via", "real or vip"},
-		{"the VIP at another port", `{kind: tcp, via: vip, port: 81}`, "port", "via: vip"},
+		{"a second mark", `{kind: tcp, via: vip, fwmark: 7}`, "fwmark", "via: vip"},
 		{"an echo request to the VIP", `{kind: icmp, via: vip}`, "via", "another kind"},
 		{"two families", `{kind: tcp, address: 192.0.2.1, source: "2001:db8::1"}`, "source", "family"},
 		{"a source port of no address", `{kind: tcp, sourcePort: 5}`, "sourcePort", "address too"},

@@ -119,11 +119,12 @@ func TestWhereAndFromWhere(t *testing.T) {
 		{"the same again at once", "192.0.2.1:4321", Spec{Source: source, SourcePort: 4321}, at},
 		{"an interface", "192.0.2.2", Spec{Interface: "lo"}, at},
 		{"a mark", "192.0.2.2", Spec{FWMark: 7}, at},
-		{"the way of the clients", "192.0.2.2", Spec{Via: ViaVIP}, elsewhere},
+		{"the way of the clients", "192.0.2.1", Spec{Via: ViaVIP}, elsewhere},
+		{"another port of the VIP", "192.0.2.1", Spec{Via: ViaVIP, Port: at.Port()}, elsewhere},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.spec.Kind = "tcp"
-			r := check(t, c.spec, Target{Addr: c.target, Path: Path{Mark: 5, Addr: at}})
+			r := check(t, c.spec, Target{Addr: c.target, VIP: at, Path: Path{Mark: 5, Source: source.Addr}})
 			if !r.Up {
 				t.Fatal(r)
 			}

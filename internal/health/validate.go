@@ -171,13 +171,8 @@ func (s Spec) words(k Kind) (found []FieldError) {
 
 // viaVIP finds what does not go with a check by the way of the clients.
 func (s Spec) viaVIP() (found []FieldError) {
-	for _, f := range []struct {
-		name string
-		set  bool
-	}{{"address", s.Address.IsValid()}, {"port", s.Port != 0}, {"fwmark", s.FWMark != 0}} {
-		if f.set {
-			found = append(found, FieldError{f.name, "does not go with via: vip, which asks the service's own address", "leave one of them out"})
-		}
+	if s.FWMark != 0 {
+		found = append(found, FieldError{"fwmark", "does not go with via: vip, whose packets have a mark of their own", "leave one of them out"})
 	}
 	if s.Kind == "icmp" {
 		found = append(found, FieldError{"via", "echo requests are not forwarded, the director itself answers them", "leave it out, or choose another kind"})

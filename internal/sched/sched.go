@@ -15,6 +15,8 @@ type Scheduler struct {
 	// Rotate prepares the scheduler for the data path, nil where it needs
 	// no preparation.
 	Rotate Rotate
+	// Era says that its memory is known by when it came to its service.
+	Era bool
 	// Place makes the table of a scheduler that hashes, nil for others.
 	Place Placement
 }
@@ -35,8 +37,8 @@ var All = []Scheduler{
 	{Name: "wrr", About: "in turn, as often as the weight says", Rotate: rotateWRR},
 	{Name: "lc", About: "the fewest connections"},
 	{Name: "wlc", About: "the fewest connections for the weight"},
-	{Name: "lblc", About: "the server last used for the destination address, unless overloaded", Rotate: keepMemory},
-	{Name: "lblcr", About: "as lblc, with a set of servers for each destination address", Rotate: keepMemory},
+	{Name: "lblc", About: "the server last used for the destination address, unless overloaded", Rotate: keepMemory, Era: true},
+	{Name: "lblcr", About: "as lblc, with a set of servers for each destination address", Rotate: keepMemory, Era: true},
 	{Name: "dh", About: "a hash of the destination address", Place: placeDH},
 	{Name: "sh", About: "a hash of the client address", Flags: []string{"sh-fallback", "sh-port"}, Place: placeSH},
 	{Name: "sed", About: "the shortest expected delay"},

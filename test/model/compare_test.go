@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -15,13 +16,13 @@ import (
 // both does one step to both and says in what they differ; all: also in which
 // connections there are.
 func both(k *kernel, m *model.Table, o op, all bool) error {
-	if err := do(k, m, o); err != nil {
+	if err := errors.Join(k.hold(), do(k, m, o)); err != nil {
 		return fmt.Errorf("%s: %w", o, err)
 	}
 	if err := counts(k, m); err != nil {
 		return fmt.Errorf("%s: %w", o, err)
 	}
-	if all {
+	if all && !m.Twins() {
 		if err := conns(k, m); err != nil {
 			return fmt.Errorf("%s: %w", o, err)
 		}
@@ -125,11 +126,11 @@ func connEntry(proto string, client, virtual, server netip.AddrPort, state strin
 	return entry{fmt.Sprintf("%s from %s to %s by %s in %s", proto, client, virtual, server, state), left}
 }
 
-func templateEntry(proto string, client netip.Addr, virtual netip.AddrPort, mark uint32, server netip.AddrPort, assured bool, left time.Duration) entry {
-	if mark != 0 {
-		proto, virtual = "ip", netip.AddrPortFrom(netip.Addr{}, virtual.Port())
+func templateEntry(k model.TemplateKey, server netip.AddrPort, assured bool, left time.Duration) entry {
+	if k.Mark != 0 {
+		k.Proto, k.Virtual = "ip", netip.AddrPortFrom(netip.Addr{}, k.Virtual.Port())
 	}
-	return entry{fmt.Sprintf("template: %s from %s to %s mark %d by %s, assured %t", proto, client, virtual, mark, server, assured), left}
+	return entry{fmt.Sprintf("template: %s from %s to %s mark %d call %q by %s, assured %t", k.Proto, k.Client, k.Virtual, k.Mark, k.Call, server, assured), left}
 }
 
 // modelled are the entries of the model.
@@ -138,11 +139,11 @@ func modelled(m *model.Table) (all []entry) {
 		all = append(all, connEntry(f.Proto, f.Client, f.Virtual, c.Server, c.State, c.Expires-m.Now))
 	}
 	for _, e := range m.Templates {
-		virtual := e.Virtual
+		k := e.TemplateKey
 		if e.Retired {
-			virtual = netip.AddrPortFrom(virtual.Addr(), 0xffff)
+			k.Virtual = netip.AddrPortFrom(k.Virtual.Addr(), 0xffff)
 		}
-		all = append(all, templateEntry(e.Proto, e.Client, virtual, e.Mark, e.Server, e.Assured, e.Expires-m.Now))
+		all = append(all, templateEntry(k, e.Server, e.Assured, e.Expires-m.Now))
 	}
 	return all
 }
@@ -155,7 +156,8 @@ func listed(k *kernel) (all []entry, err error) {
 		}
 		proto := strings.ToLower(c.Protocol.String())
 		if c.Template {
-			all = append(all, templateEntry(proto, c.Client.Addr(), c.Virtual, c.FWMark, c.Destination, c.State == "ASSURED", c.Expires))
+			k := model.TemplateKey{Proto: proto, Client: c.Client.Addr(), Virtual: c.Virtual, Mark: c.FWMark, Call: c.EngineData}
+			all = append(all, templateEntry(k, c.Destination, c.State == "ASSURED", c.Expires))
 			continue
 		}
 		all = append(all, connEntry(proto, c.Client, c.Virtual, c.Destination, c.State, c.Expires))

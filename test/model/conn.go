@@ -21,6 +21,7 @@ type Conn struct {
 	Expires     time.Duration
 	template    *Template // that holds it
 	active      bool
+	answered    bool // the server's answers come by, though they need not
 	oneOff      bool // it ends with its first packet
 }
 

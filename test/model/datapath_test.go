@@ -15,10 +15,11 @@ import (
 	"github.com/evs-project/evs/test/model"
 )
 
-// kernel is the data path, entered by test runs of its programs: a packet that XDP
-// passes on meets tc.
+// kernel is the data path, entered by test runs of its programs by one of its doors: what
+// XDP passes on meets tc.
 type kernel struct {
 	bed     *bed.Bed
+	door    ipvs.AttachMode
 	xdp, tc *ebpf.Program
 	out     []byte
 	held    time.Time       // when the clock of the table was last set
@@ -32,8 +33,11 @@ type counter struct {
 	destination netip.AddrPort
 }
 
-func newKernel(t *testing.T) *kernel {
-	k := &kernel{bed: bed.New(t, ipvs.AttachXDP), out: make([]byte, 4096), held: time.Now(), changed: map[string]bool{}, packets: map[counter]uint64{}}
+func newKernel(t *testing.T, door ipvs.AttachMode) *kernel {
+	k := &kernel{
+		bed: bed.New(t, door), door: door, out: make([]byte, 4096),
+		held: time.Now(), changed: map[string]bool{}, packets: map[counter]uint64{},
+	}
 	for name, p := range map[string]**ebpf.Program{"evs_xdp": &k.xdp, "evs_tc": &k.tc} {
 		program, err := k.bed.Program(name)
 		if err != nil {
@@ -80,6 +84,14 @@ func (k *kernel) advance(by time.Duration) error {
 	return k.bed.Advance(0)
 }
 
+// hold takes back what the clock has gone on by itself, before that matters.
+func (k *kernel) hold() error {
+	if time.Since(k.held) < 200*time.Millisecond {
+		return nil
+	}
+	return k.advance(0)
+}
+
 func (k *kernel) ipvsadm(argv ...string) error {
 	if _, stderr, exit := k.bed.Ipvsadm(argv...); exit != 0 {
 		return fmt.Errorf("ipvsadm %q: exit %d: %s", argv, exit, stderr)
@@ -104,12 +116,14 @@ const (
 	tcShot, tcRedirect, tcUnspec  = 2, 7, 0xffffffff
 )
 
-// run puts a frame through both programs: the verdict as that of tc.
+// run puts a frame through the door: the verdict as that of tc.
 func (k *kernel) run(frame []byte, ifindex int) (verdict uint32, out []byte, err error) {
-	md, skb := make([]byte, 24), make([]byte, 192)
+	if k.door == ipvs.AttachTC {
+		return k.runTC(frame, ifindex)
+	}
+	md := make([]byte, 24)
 	binary.NativeEndian.PutUint32(md[4:], uint32(len(frame)))
 	binary.NativeEndian.PutUint32(md[12:], uint32(ifindex))
-	binary.NativeEndian.PutUint32(skb[40:], uint32(ifindex))
 	run := ebpf.RunOptions{Data: frame, DataOut: k.out[:cap(k.out)], Context: md}
 	verdict, err = k.xdp.Run(&run)
 	if err != nil {
@@ -121,11 +135,17 @@ func (k *kernel) run(frame []byte, ifindex int) (verdict uint32, out []byte, err
 	case xdpRedirect:
 		return tcRedirect, run.DataOut, nil
 	case xdpPass:
-		run = ebpf.RunOptions{Data: bytes.Clone(run.DataOut), DataOut: k.out[:cap(k.out)], Context: skb}
-		verdict, err = k.tc.Run(&run)
-		return verdict, run.DataOut, err
+		return k.runTC(bytes.Clone(run.DataOut), ifindex)
 	}
 	return 0, nil, fmt.Errorf("verdict %d of XDP", verdict)
+}
+
+func (k *kernel) runTC(frame []byte, ifindex int) (verdict uint32, out []byte, err error) {
+	skb := make([]byte, 192)
+	binary.NativeEndian.PutUint32(skb[40:], uint32(ifindex))
+	run := ebpf.RunOptions{Data: frame, DataOut: k.out[:cap(k.out)], Context: skb}
+	verdict, err = k.tc.Run(&run)
+	return verdict, run.DataOut, err
 }
 
 // packet lets one pass: its fate and the server it was sent to.
@@ -133,6 +153,9 @@ func (k *kernel) packet(p model.Packet) (model.Fate, netip.AddrPort, error) {
 	in := bed.Packet{
 		Proto: p.Proto, Flags: p.Flags, Len: 8,
 		Src: p.Client.Addr(), Sport: p.Client.Port(), Dst: p.Virtual.Addr(), Dport: p.Virtual.Port(),
+	}
+	if p.Call != "" {
+		in.Payload = bed.Hex("OPTIONS sip:example.com SIP/2.0\r\nCall-ID: " + p.Call + "\r\n\r\n")
 	}
 	ifindex := k.bed.D0
 	if p.Reply {

@@ -11,7 +11,7 @@ import (
 // AddService adds a service without destinations.
 func (t *Table) AddService(k ServiceKey, c Config) {
 	s := &Service{ServiceKey: k, Config: c}
-	s.prepare(true)
+	t.prepare(s, true)
 	t.Services = append(t.Services, s)
 }
 
@@ -22,7 +22,7 @@ func (t *Table) EditService(k ServiceKey, c Config) {
 	fresh := s.Scheduler != c.Scheduler
 	s.Config = c
 	if fresh {
-		s.prepare(true)
+		t.prepare(s, true)
 	}
 }
 
@@ -48,7 +48,7 @@ func (t *Table) AddDestination(k ServiceKey, a Share) {
 	d.there, d.lastWeight = true, 0
 	d.be(a)
 	s.Destinations = slices.Insert(s.Destinations, 0, d)
-	s.prepare(false)
+	t.prepare(s, false)
 }
 
 // EditDestination gives a destination another method, weight and thresholds;
@@ -56,7 +56,7 @@ func (t *Table) AddDestination(k ServiceKey, a Share) {
 func (t *Table) EditDestination(k ServiceKey, a Share) {
 	s := t.Find(k)
 	s.Destination(a.Addr).be(a)
-	s.prepare(false)
+	t.prepare(s, false)
 }
 
 // be makes a destination what it is told to be.
@@ -77,7 +77,7 @@ func (t *Table) DeleteDestination(k ServiceKey, a netip.AddrPort) {
 	s.forget(i)
 	t.bury(s, s.Destinations[i])
 	s.Destinations = slices.Delete(s.Destinations, i, i+1)
-	s.prepare(false)
+	t.prepare(s, false)
 	t.endOrphans()
 }
 

@@ -10,7 +10,7 @@ import (
 // them, the newest first.
 type homes struct {
 	of    map[netip.Addr]*home
-	began time.Duration // with the scheduler's first choice; in the kernel with the scheduler
+	began time.Duration // with the scheduler
 }
 
 type home struct {
@@ -20,11 +20,7 @@ type home struct {
 
 // of the address that a packet was sent to; nil if it has none yet.
 func (s *Service) home(t *Table, p Packet) *home {
-	m := &s.sched.homes
-	if m.of == nil {
-		*m = homes{of: map[netip.Addr]*home{}, began: t.Now}
-	}
-	h := m.of[p.Virtual.Addr()]
+	h := s.sched.homes.of[p.Virtual.Addr()]
 	if h != nil {
 		h.used = t.Now
 	}
@@ -66,9 +62,6 @@ func crowded(s *Service, d *Destination) bool {
 
 // lblc: an address stays where it was, unless it is crowded there.
 func (t *Table) lblc(s *Service, p Packet) *Destination {
-	if len(s.Destinations) == 0 {
-		return nil
-	}
 	if h := s.home(t, p); h != nil {
 		if d := h.members[0]; d.there && d.Weight > 0 && !crowded(s, d) {
 			return d
@@ -84,9 +77,6 @@ func (t *Table) lblc(s *Service, p Packet) *Destination {
 // lblcr: the least busy of the set, unless it is crowded there; then another joins. A
 // set that has not changed for long loses its busiest.
 func (t *Table) lblcr(s *Service, p Packet) *Destination {
-	if len(s.Destinations) == 0 {
-		return nil
-	}
 	h := s.home(t, p)
 	if h == nil {
 		d := least(load, weight)(t, s, p)

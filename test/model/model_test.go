@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evs-project/evs/ipvs"
 	"github.com/evs-project/evs/test/model"
 )
 
@@ -30,8 +31,8 @@ func steps(t *testing.T) int {
 	return n
 }
 
-// workers are as many tables, each with steps of its own.
-const workers = 2
+// doors are tried side by side, each with steps of its own.
+var doors = []ipvs.AttachMode{ipvs.AttachXDP, ipvs.AttachTC}
 
 func TestTheDataPathDoesAsTheModel(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
@@ -42,17 +43,18 @@ func TestTheDataPathDoesAsTheModel(t *testing.T) {
 	}
 	t.Logf("EVS_MODEL_SEED=%d repeats this", seed)
 	total := steps(t)
-	for w := range workers {
-		t.Run(fmt.Sprint(w), func(t *testing.T) {
+	share := total / len(doors)
+	for i, door := range doors {
+		t.Run(string(door), func(t *testing.T) {
 			t.Parallel()
-			k := newKernel(t)
-			for n, done := w, 0; done < total/workers; n += workers {
+			k := newKernel(t, door)
+			for n, done := i, 0; done < share; n += len(doors) {
 				ops, err := sequence(k, roll(seed, uint64(n)))
 				if err != nil {
 					report(t, k, ops, fmt.Errorf("sequence %d: %w", n, err))
 				}
 				if done += len(ops); done/50_000 > (done-len(ops))/50_000 {
-					t.Logf("%d of %d steps agree", done, total/workers)
+					t.Logf("%d of %d steps agree", done, share)
 				}
 			}
 		})
@@ -60,7 +62,7 @@ func TestTheDataPathDoesAsTheModel(t *testing.T) {
 }
 
 func TestAnswersAreTranslatedForAServerThatComesBackWithItsService(t *testing.T) {
-	k := newKernel(t)
+	k := newKernel(t, ipvs.AttachXDP)
 	web, to := virtuals[0].ServiceKey, server(0, false, 8080)
 	open := model.Packet{Flow: model.Flow{Proto: "tcp", Client: client(0, false, 4000), Virtual: web.Addr}, Flags: "S"}
 	answer := open

@@ -77,6 +77,9 @@ func (e edit) configured() []string {
 	if c.Persistent > 0 {
 		argv = append(argv, "-p", fmt.Sprint(int(c.Persistent.Seconds())), "-M", typedMask(c.Mask))
 	}
+	if c.Calls {
+		argv = append(argv, "--pe", "sip")
+	}
 	if c.OnePacket {
 		argv = append(argv, "-o")
 	}
@@ -118,7 +121,7 @@ func (o op) String() string {
 	case p.Reply:
 		return fmt.Sprintf("%s [%s] from %s to %s", p.Proto, p.Flags, p.Server, p.Client)
 	default:
-		return fmt.Sprintf("%s [%s] from %s to %s", p.Proto, p.Flags, p.Client, p.Virtual)
+		return fmt.Sprintf("%s [%s%s] from %s to %s", p.Proto, p.Flags, p.Call, p.Client, p.Virtual)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 type Packet struct {
 	Flow
 	Flags  string // of TCP; the chunk of SCTP
+	Call   string // Call-ID of a message of SIP, "" of other packets
 	Reply  bool
 	Server netip.AddrPort // of a reply: who sends it
 }
@@ -61,9 +62,19 @@ func (t *Table) awake(six bool) bool {
 }
 
 // reply passes what is a masqueraded connection's, translated; the rest is the
-// host's to forward.
+// host's to forward. An answer that comes from the VIP itself is seen on its way: over
+// IPv6, as the host drops what comes from an address of its own over IPv4.
 func (t *Table) reply(c *Conn, p Packet) Fate {
-	if c == nil || c.Method != Masquerade || c.Server != p.Server {
+	switch {
+	case c == nil:
+		return Host
+	case c.Method != Masquerade:
+		if p.Server == c.Virtual && p.Server.Addr().Is6() {
+			t.step(c, p)
+			c.answered = true
+		}
+		return Host
+	case c.Server != p.Server:
 		return Host
 	}
 	t.step(c, p)
@@ -97,7 +108,7 @@ func (c *Conn) over(mode int) bool {
 	case "TIME_WAIT", "CLOSE", "CLOSED":
 		return true
 	case "FIN_WAIT":
-		return mode&2 != 0 && c.Method != Masquerade
+		return mode&2 != 0 && c.Method != Masquerade && !c.answered
 	}
 	return false
 }
@@ -142,25 +153,36 @@ func (t *Table) begin(p Packet) (*Conn, Fate) {
 	if s == nil || !t.starts(p) {
 		return nil, Host
 	}
-	named := p.Virtual.Port() == s.Addr.Port() // by its port, and not all of them
-	if s.Persistent == 0 && s.Mark == 0 && !named {
+	if s.Persistent == 0 && s.Mark == 0 && !s.names(p) {
 		return nil, Host // data of FTP that nobody knows of
+	}
+	if s.Persistent != 0 && s.Calls && p.Call == "" {
+		return nil, Dropped
 	}
 	c := &Conn{Flow: p.Flow, State: "NONE", oneOff: s.OnePacket && p.Proto == "udp"}
 	if c.Destination = t.choose(s, p, c); c.Destination == nil {
-		if s.Addr.Port() == portFTP && !named {
+		if s.Addr.Port() == portFTP && !s.names(p) {
 			return nil, Host
 		}
 		return nil, Refused
 	}
 	c.Method = c.Destination.Method
-	port := c.Destination.Addr.Port()
-	if port == 0 || s.Persistent != 0 && !named || c.Method != Masquerade {
-		port = p.Virtual.Port()
-	}
-	c.Server = netip.AddrPortFrom(c.Destination.Addr.Addr(), port)
+	c.Server = s.lead(c, p)
 	t.born(c)
 	return c, Sent
+}
+
+// names reports whether the service is that of the packet's port, and not of all.
+func (s *Service) names(p Packet) bool { return p.Virtual.Port() == s.Addr.Port() }
+
+// lead is where a connection leads. Only masquerading gives a packet another port, and
+// that of a template for all ports none.
+func (s *Service) lead(c *Conn, p Packet) netip.AddrPort {
+	a := c.Destination.Addr
+	if a.Port() == 0 || s.Persistent != 0 && !s.names(p) || c.Method != Masquerade {
+		return netip.AddrPortFrom(a.Addr(), p.Virtual.Port())
+	}
+	return a
 }
 
 // choose asks the template of a persistent service, and where there is none the

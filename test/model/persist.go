@@ -24,6 +24,7 @@ type TemplateKey struct {
 	Client  netip.Addr     // the network
 	Virtual netip.AddrPort // none of a firewall mark
 	Mark    uint32
+	Call    string // Call-ID
 }
 
 const portFTP = 21
@@ -31,11 +32,15 @@ const portFTP = 21
 // templateKey is that of a packet to a service. One template is for all ports of
 // FTP, and of a service that has them all.
 func templateKey(s *Service, p Packet) TemplateKey {
-	net := network(p.Client.Addr(), s.Mask)
-	if s.Mark != 0 {
-		return TemplateKey{Client: net, Mark: s.Mark}
+	k := TemplateKey{Client: network(p.Client.Addr(), s.Mask)}
+	if s.Calls {
+		k.Call = p.Call
 	}
-	k := TemplateKey{Proto: p.Proto, Client: net, Virtual: netip.AddrPortFrom(p.Virtual.Addr(), 0)}
+	if s.Mark != 0 {
+		k.Mark = s.Mark
+		return k
+	}
+	k.Proto, k.Virtual = p.Proto, netip.AddrPortFrom(p.Virtual.Addr(), 0)
 	if p.Virtual.Port() == s.Addr.Port() && s.Addr.Port() != portFTP {
 		k.Virtual = p.Virtual
 	}

@@ -72,7 +72,7 @@ var (
 	uppers     = []int{0, 0, 0, 0, 1, 2, 3, 5}
 	lasting    = []time.Duration{0, 0, 0, 0, 7, 47, 100, 360, 1000} // templates, in seconds
 	masks      = map[bool][]string{
-		false: {"255.255.255.255", "255.255.255.255", "255.255.255.252", "255.255.255.0"},
+		false: {"255.255.255.255", "255.255.255.252", "255.255.255.0", "255.255.255.251", "255.255.0.253"},
 		true:  {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffc", "ffff:ffff:ffff:ffff::"},
 	}
 	flags = map[string][]string{
@@ -83,6 +83,7 @@ var (
 			"SHUTDOWN", "SHUTDOWN_ACK", "SHUTDOWN_COMPLETE", "ERROR", "ABORT",
 		},
 	}
+	calls    = []string{"", "a@example.com", "b@example.com", "c"}
 	pauses   = []time.Duration{1, 5, 15, 40, 70, 130, 400, 1000, 2000} // in seconds
 	settings = []setting{
 		{"conn_reuse_mode", 0}, {"conn_reuse_mode", 1}, {"conn_reuse_mode", 2},
@@ -196,6 +197,7 @@ func (d dice) config(k model.ServiceKey) model.Config {
 		c.Persistent = 100 * time.Second // where all ports are served it has to be
 	}
 	c.Mask = netip.MustParseAddr(one(d, masks[k.Six()]))
+	c.Calls = k.Proto == "udp" && c.Persistent > 0 && d.IntN(3) == 0
 	c.OnePacket = (k.Proto == "udp" || k.Mark != 0) && d.IntN(4) == 0
 	return c
 }
@@ -221,12 +223,18 @@ func (d dice) packet(t *model.Table) model.Packet {
 		port := uint16(4000 + 10*(20*i+slices.Index(virtuals[i].targets, at)) + n%3)
 		p := model.Packet{Flow: model.Flow{Proto: at.proto, Client: client(n, six, port), Virtual: at.addr}}
 		p.Flags = one(d, flags[p.Proto])
+		if p.Proto == "udp" {
+			p.Call = one(d, calls)
+		}
 		c := t.Conns[p.Flow]
 		if try < 5 && c == nil && t.Service(p) == nil {
 			continue // few packets to nowhere
 		}
-		if c != nil && c.Server.Addr().Is6() == six && d.IntN(3) == 0 {
+		if c != nil && d.IntN(3) == 0 {
 			p.Reply, p.Server = true, c.Server
+			if c.Method != model.Masquerade && (d.IntN(2) == 0 || c.Server.Addr().Is6() != six) {
+				p.Server = c.Virtual
+			}
 		}
 		return p
 	}

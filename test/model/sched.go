@@ -1,6 +1,9 @@
 package model
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+)
 
 // memory is what schedulers remember of a service.
 type memory struct {
@@ -29,9 +32,9 @@ var schedulers = map[string]func(*Table, *Service, Packet) *Destination{
 }
 
 // prepare follows a change of destinations; or the scheduler is new to the service.
-func (s *Service) prepare(fresh bool) {
+func (t *Table) prepare(s *Service, fresh bool) {
 	if fresh {
-		s.sched = memory{}
+		s.sched = memory{homes: homes{of: map[netip.Addr]*home{}, began: t.Now}}
 	}
 	switch s.Scheduler {
 	case "wrr":

@@ -132,7 +132,7 @@ func (t *Table) step(c *Conn, p Packet) {
 	switch {
 	case p.Reply:
 		direction = reply
-	case c.Method == Masquerade:
+	case c.Method == Masquerade || c.answered:
 		direction = request
 	}
 	c.count(-1)

@@ -35,6 +35,7 @@ type Config struct {
 	Port       bool          // the client's port is hashed too
 	Persistent time.Duration // how long a template lasts, 0 none
 	Mask       netip.Addr    // of persistent clients: which bits of their addresses count
+	Calls      bool          // they are told apart by the Call-ID of SIP
 	OnePacket  bool          // of UDP: no packet leaves a connection behind
 }
 

@@ -76,6 +76,46 @@ func TestNoTemplateStaysWhenItsConnectionsAreGone(t *testing.T) {
 	}
 }
 
+// Also where the address of a client does not say which template is its own: by a mask
+// that is no prefix, and by Call-ID.
+func TestATemplateStaysAsLongAsItsConnections(t *testing.T) {
+	for name, options := range map[string]string{
+		"host": "", "prefix": " -M 255.255.255.252", "no prefix": " -M 255.255.255.249", "Call-ID": " --pe sip",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := bed.New(t, ipvs.AttachTC)
+			commands(t, b, "-A -u 198.51.100.129:5060 -s rr -p 7"+options+"\n-a -u 198.51.100.129:5060 -r 203.0.113.1 -g")
+			for client := range 4 {
+				serverOf(t, b, bed.Packet{
+					Proto: "udp", Src: netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + client)}), Sport: 4000,
+					Dst: netip.MustParseAddr("198.51.100.129"), Dport: 5060,
+					Payload: bed.Hex(fmt.Sprintf("OPTIONS sip:example.com SIP/2.0\r\nCall-ID: %d\r\n\r\n", client)),
+				})
+			}
+			made := entries(t, b, true)
+			for at := 0; at < 300; at += 20 { // as long as a connection of UDP lasts
+				if n := entries(t, b, true); n != made {
+					t.Errorf("after %d s there are %d templates, want %d", at, n, made)
+				}
+				advance(t, b, 20*time.Second)
+			}
+			advance(t, b, time.Minute)
+			advance(t, b, time.Minute)
+			if n := entries(t, b, true); n != 0 {
+				t.Errorf("%d templates have outlived their connections by two minutes", n)
+			}
+		})
+	}
+}
+
+func advance(t *testing.T, b *bed.Bed, by time.Duration) {
+	t.Helper()
+	if err := b.Advance(by); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // entries counts the templates, or the connections, of the table.
 func entries(t *testing.T, b *bed.Bed, templates bool) (n int) {
 	t.Helper()
