@@ -4,7 +4,9 @@
 #pragma once
 
 #include "ctx_tc.h"
+#include "bypass.h"
 #include "cut.h"
+#include "filter.h"
 #include "fwd/direct.h"
 #include "icmp.h"
 #include "inside.h"
@@ -58,6 +60,18 @@ static __always_inline int ctx_deliver(CTX *ctx)
 	return bpf_redirect_neigh(LOOPBACK, NULL, 0, 0);
 }
 
+/*
+ * Whether an error may come from where a packet was sent to: as in the kernel not from
+ * an address that is others', to which a firewall mark can lead. With IPv6, it then
+ * comes from an address of the interface.
+ */
+static __always_inline bool vip_can_tell(CTX *ctx, const struct pkt *p, int reason)
+{
+	if (p->family == FAMILY_V6 || p->home || reason == REASON_NO_CONNECTION)
+		return true;
+	return addr_is_vip(&p->daddr, FAMILY_V4) || packet_is_home(ctx);
+}
+
 /* Whether the sender of a packet is to be told why it is dropped. */
 static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reason)
 {
@@ -70,7 +84,7 @@ static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reas
 	if ((reason == REASON_TOO_BIG || reason == REASON_NO_CONNECTION) &&
 	    !ttl_decrement(ctx, p->family))
 		return false;
-	return icmp_allowed();
+	return icmp_allowed() && vip_can_tell(ctx, p, reason);
 }
 
 /* Asks for the way back to who sent the packet: 0, or a reason. */
