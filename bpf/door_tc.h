@@ -27,6 +27,8 @@ static __noinline int neighbour_send(__u32 ifindex, const struct route *r)
 {
 	struct bpf_redir_neigh gateway = {};
 
+	if (r->by_packet)
+		return bpf_redirect_neigh(ifindex, NULL, 0, 0);
 	gateway.nh_family = r->gw_family == FAMILY_V6 ? AF_INET6 : AF_INET;
 	*(union addr *)gateway.ipv6_nh = r->gateway;
 	return bpf_redirect_neigh(ifindex, &gateway, sizeof(gateway), 0);

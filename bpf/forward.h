@@ -180,6 +180,10 @@ static __always_inline int ref_forward(CTX *ctx, struct work *w, struct conn_ref
 		ctx_sign(ctx);
 	if (p->cut && !ctx_cut(ctx, p->cut, hop.ifindex))
 		return -REASON_REWRITE_FAILED;
+	/* What the host sends has a route already, to the VIP; while the next hop is
+	 * resolved, it would wait for the neighbour of that. By direct routing there is
+	 * no other, as the packet still goes to the VIP. */
+	w->route.by_packet = p->home && life_method(ref->life) != METHOD_ROUTE;
 	w->verdict = ctx_send(ctx, &hop, &w->route);
 	return 0;
 }

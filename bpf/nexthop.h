@@ -157,6 +157,7 @@ __noinline int route_ask(CTX *ctx)
 	r = &w->route;
 	rc = route_lookup(ctx, w, 0);
 	r->index = 0;
+	r->by_packet = false;
 	r->ifindex = w->fib.ifindex;
 	/* a way over IPv4 may have a gateway of IPv6 (RFC 8950) */
 	r->gw_family = w->fib.family == AF_INET6 ? FAMILY_V6 : FAMILY_V4;
