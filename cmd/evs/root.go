@@ -22,6 +22,7 @@ var verbs = []func() *cobra.Command{
 	directorVerb,
 	realserverVerb,
 	doctorVerb,
+	simulateVerb,
 	labVerb,
 	manualVerb,
 }
