@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,11 +26,19 @@ func directorsFile(t *testing.T, name, more string) string {
 	return file
 }
 
+// modes are how the director's interfaces are attached.
+func modes(t *testing.T, l *lab.Lab) string {
+	t.Helper()
+	_, after, _ := strings.Cut(cluster.On(t, l, lab.Director, "evs status"), "\nmode")
+	all, _, _ := strings.Cut(after, "COUNTER")
+	return all
+}
+
 func TestConnectionsOfWhatStaysLiveThroughApplyAndItsUndoing(t *testing.T) {
 	l := cluster.Up(t, lab.Spec{Name: "t-apply", Method: lab.NAT, Families: lab.Both})
 	at := netip.AddrPortFrom(lab.VIP(ipvs.IPv4), lab.EchoPort)
 	one := directorsFile(t, "one.yaml", "")
-	two := directorsFile(t, "two.yaml", fmt.Sprintf("  - {server: %s, weight: 3}\nsettings: {conn_reuse_mode: \"0\"}\n", lab.ServerAddr(2, ipvs.IPv4)))
+	two := directorsFile(t, "two.yaml", fmt.Sprintf("  - {server: %s, weight: 3}\nsettings: {conn_reuse_mode: \"0\"}\ninterfaces: {%s: tc}\n", lab.ServerAddr(2, ipvs.IPv4), lab.DirectorInsideIface))
 	cluster.On(t, l, lab.Director, "evs apply "+one)
 	live := dial(t, l, lab.ClientNode(1), "tcp", at)
 	alive := func(when string) {
@@ -39,8 +48,12 @@ func TestConnectionsOfWhatStaysLiveThroughApplyAndItsUndoing(t *testing.T) {
 		}
 	}
 	alive("before")
+	before := modes(t, l)
 	cluster.On(t, l, lab.Director, "evs apply "+two)
 	alive("after a server came")
+	if modes(t, l) == before {
+		t.Errorf("modes of interfaces are as before:\n%s", before)
+	}
 	cluster.On(t, l, lab.Director, "evs apply "+one)
 	alive("after it went")
 	done := make(chan error, 1)
@@ -60,6 +73,9 @@ func TestConnectionsOfWhatStaysLiveThroughApplyAndItsUndoing(t *testing.T) {
 		}
 	}
 	alive("after it was taken back")
+	if got := modes(t, l); got != before {
+		t.Errorf("modes of interfaces are\n%snot\n%s", got, before)
+	}
 	if got := list(t, l, "--tcp "+at.String()); len(got) != 1 || got[0].State != "ESTABLISHED" {
 		t.Errorf("connections are %v", got)
 	}
