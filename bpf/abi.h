@@ -7,7 +7,7 @@
  *   user space (under the table's lock): service, version, entry, dst identity,
  *     settings, filter;
  *   the data path: conn, counts and next hop of a dst, sched_state, stats;
- *   the timer: estimator, sweep.
+ *   the timer: estimator, sweep, and whether automatic settings are at work.
  *
  * Words that are read without a lock while they change are naturally aligned
  * and written by one store, so a reader sees the old value or the new one.
@@ -32,6 +32,7 @@ enum abi { ABI_VERSION = 6 }; /* a table made by another is not opened */
 enum family { FAMILY_V4 = 4, FAMILY_V6 = 6 };
 
 #include "abi_mark.h"
+#include "abi_sync.h"
 
 /* The identity of a virtual service, and the key it is found by. A
  * firewall-mark service has only mark and family. */
@@ -122,12 +123,16 @@ enum dst_flags {
 	DST_LOCAL = 2,	   /* an address of the director itself */
 	DST_QUIESCENT = 4, /* of weight 0 */
 	DST_LIMITED = 8,   /* has a threshold of connections */
+	DST_BYPASS = 16,   /* stands for all there is: see bypass.h */
 };
 
+/* The first slots are no server's: see bypass.h. */
+enum dst_slots { BYPASS_DST4, BYPASS_DST6, FIRST_DST };
+
 /*
- * One destination slot. Its identity stays as long as a version or a
- * connection names it, so a connection needs only the index. A destination
- * that is removed and added again finds its slot, and with it its connections.
+ * One destination slot. Its identity stays as long as a version or a connection
+ * names it, so a connection needs only the index. A destination that is removed and
+ * added again finds its slot, and with it its connections.
  */
 struct dst {
 	union addr addr;
@@ -186,20 +191,6 @@ struct filter {
 	__u8 pad[6];
 	__u8 bits[FILTER_SIZE];
 };
-
-/* What was asked of a connection-synchronisation daemon. */
-struct sync_daemon {
-	union addr group;
-	char interface[16];
-	__u16 max_len;
-	__u16 port; /* host order */
-	__u8 running;
-	__u8 sync_id;
-	__u8 ttl;
-	__u8 family; /* of group */
-};
-
-enum sync_role { SYNC_MASTER, SYNC_BACKUP, SYNC_ROLES };
 
 /* One value for the whole table, written by user space. */
 struct settings {
@@ -265,6 +256,9 @@ enum reason {
 	REASON_ONE_PACKET,	    /* scheduled by itself, no connection made */
 	REASON_NO_CALL_ID,	    /* of SIP, for the persistence engine */
 	REASON_UNCUT,		    /* several in one, for a tunnel with a checksum, and not cut */
+	REASON_DROPPED_PACKET,	    /* by drop_packet: it would have begun a connection */
+	REASON_DROPPED_ENTRY,	    /* by drop_entry: a connection ended */
+	REASON_BYPASSED,	    /* no destination: the connection goes on to where it was sent */
 	REASON_HALF_OPEN_EVICTED,   /* a half-open connection gave way to a newer one */
 	REASON_RESET,		    /* a segment of a connection that is reset: became one, or two */
 	REASON_COUNT,
@@ -280,7 +274,6 @@ struct counters {
 struct ifname {
 	char name[16];
 };
-
 enum attach_mode { MODE_AUTO, MODE_XDP, MODE_TC, MODE_OFF };
 
 /* Answer of the clock program: both clocks at one moment. */

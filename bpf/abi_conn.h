@@ -68,6 +68,10 @@ enum probe { PROBE_MARK = 0x45000000, PROBE_SLOT = 0x00ffffff };
 
 #define STATE_MASK 31 /* tables by state have this many rows and one */
 
+/* Above the state of a connection: how many packets of its client came, if they were
+ * counted from the first. The next after seven counts no more, and leaves nothing. */
+enum conn_packets { PACKET_ONE = 32, PACKETS_MASK = 224 };
+
 /* A slot with this bit in proto, which none of TCP, UDP and SCTP has, is a persistence
  * template. */
 #define TEMPLATE 0x40
@@ -93,7 +97,7 @@ enum template_time { HELD_SECONDS = 60 };
 struct conn {
 	/* the life word, changed only by 64-bit compare-and-swap */
 	__u32 expires; /* jiffies */
-	__u8 state;    /* enum conn_state */
+	__u8 state;    /* enum conn_state, enum conn_packets */
 	__u8 flags;    /* enum conn_flags */
 	__u16 gen;     /* grows with each connection in this slot */
 	/* the key; of IPv6 addresses digests, the addresses are in conn_ends */

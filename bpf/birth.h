@@ -139,10 +139,12 @@ static __always_inline int bucket_load(struct bucket6 *b)
 
 #pragma unroll
 	for (int i = 0; i < SLOTS_PER_BUCKET; i++) {
-		__u8 flags = life_read(&b->slot[i]).flags;
+		__u32 flags = life_read(&b->slot[i]).flags;
 
 		/* CONN_BUSY or CONN_LIVE, without a branch for the verifier to follow */
-		used += (flags | flags >> 1) & 1;
+		flags |= flags >> 1;
+		KEEP_VALUE(flags);
+		used += flags & 1;
 	}
 	return used;
 }

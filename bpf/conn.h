@@ -196,7 +196,9 @@ static __always_inline void half_count(union life l, int by, const __u8 family)
 /* Whether it was ended by an operator, and its segments become resets. */
 static __always_inline bool life_resets(union life l)
 {
-	return l.state >= STATE_RESET && l.state <= STATE_RESET_BOTH;
+	__u8 state = l.state & STATE_MASK;
+
+	return state >= STATE_RESET && state <= STATE_RESET_BOTH;
 }
 
 static __always_inline void dst_count(struct dst *d, __u8 flags, int by)

@@ -14,6 +14,8 @@ const volatile struct {
 	enum method method;
 	enum conn_state conn_state;
 	enum conn_flags conn_flags;
+	enum conn_packets conn_packets;
+	enum dst_slots dst_slots;
 	enum template_state template_state;
 	enum template_time template_time;
 	enum reset_time reset_time;
@@ -48,6 +50,19 @@ int evs_sweep(struct __sk_buff *skb)
 	if (!s)
 		return 1;
 	conns_sweep(s, now_jiffies());
+	return 0;
+}
+
+/* Judges the defences anew, after an edit of the settings. */
+SEC("tc")
+int evs_defend(struct __sk_buff *skb)
+{
+	struct settings *set = settings_get();
+	struct defence *d = defence_get();
+
+	if (!set || !d)
+		return 1;
+	defence_judge(d, set, now_of(set));
 	return 0;
 }
 

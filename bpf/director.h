@@ -9,7 +9,6 @@
 #include "forward.h"
 #include "look.h"
 #include "plain.h"
-#include "plain.h"
 #include "read.h"
 #include "reset.h"
 

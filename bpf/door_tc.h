@@ -4,7 +4,9 @@
 #pragma once
 
 #include "ctx_tc.h"
+#include "bypass.h"
 #include "cut.h"
+#include "filter.h"
 #include "fwd/direct.h"
 #include "icmp.h"
 #include "inside.h"
@@ -25,6 +27,8 @@ static __noinline int neighbour_send(__u32 ifindex, const struct route *r)
 {
 	struct bpf_redir_neigh gateway = {};
 
+	if (r->by_packet)
+		return bpf_redirect_neigh(ifindex, NULL, 0, 0);
 	gateway.nh_family = r->gw_family == FAMILY_V6 ? AF_INET6 : AF_INET;
 	*(union addr *)gateway.ipv6_nh = r->gateway;
 	return bpf_redirect_neigh(ifindex, &gateway, sizeof(gateway), 0);
@@ -58,6 +62,18 @@ static __always_inline int ctx_deliver(CTX *ctx)
 	return bpf_redirect_neigh(LOOPBACK, NULL, 0, 0);
 }
 
+/*
+ * Whether an error may come from where a packet was sent to: as in the kernel not from
+ * an address that is others', to which a firewall mark can lead. With IPv6, it then
+ * comes from an address of the interface.
+ */
+static __always_inline bool vip_can_tell(CTX *ctx, const struct pkt *p, int reason)
+{
+	if (p->family == FAMILY_V6 || p->home || reason == REASON_NO_CONNECTION)
+		return true;
+	return addr_is_vip(&p->daddr, FAMILY_V4) || packet_is_home(ctx);
+}
+
 /* Whether the sender of a packet is to be told why it is dropped. */
 static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reason)
 {
@@ -70,7 +86,7 @@ static __always_inline bool refusal_told(CTX *ctx, const struct pkt *p, int reas
 	if ((reason == REASON_TOO_BIG || reason == REASON_NO_CONNECTION) &&
 	    !ttl_decrement(ctx, p->family))
 		return false;
-	return icmp_allowed();
+	return icmp_allowed() && vip_can_tell(ctx, p, reason);
 }
 
 /* Asks for the way back to who sent the packet: 0, or a reason. */

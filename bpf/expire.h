@@ -8,14 +8,16 @@
  */
 #pragma once
 
+#include "birth.h"
 #include "locality.h"
+#include "rates.h"
+#include "spare.h"
 #include "tell.h"
 
 #define CLOCK_MONOTONIC 1
 #define TICK_NS 4000000ULL	  /* while there are connections */
 #define IDLE_TICK_NS 100000000ULL /* while there are none */
 #define TICKS_PER_PASS 250
-#define ESTIMATE_SECONDS 2
 
 struct ticker {
 	struct bpf_timer timer;
@@ -32,6 +34,7 @@ struct sweep_walk {
 	__u32 bucket;
 	__u32 now;
 	__u32 how; /* enum sweep_how */
+	__u32 *used; /* slots counted; in a map, as the verifier would follow the sum */
 	__u64 expired;
 };
 
@@ -39,21 +42,33 @@ struct sweep_walk {
 enum sweep_how {
 	SWEEP_TEMPLATES = 1,
 	SWEEP_NODEST = 2, /* what has no destination any more */
+	SWEEP_DROP = 4,	  /* in some buckets: what can be spared */
 };
 
-static __always_inline __u32 sweep_nodest(void)
+static __always_inline __u32 sweep_how(void)
 {
 	struct settings *set = settings_get();
 
-	return set && set->sysctl[SYSCTL_EXPIRE_NODEST_CONN] ? SWEEP_NODEST : 0;
+	if (!set)
+		return 0;
+	return (set->sysctl[SYSCTL_EXPIRE_NODEST_CONN] ? SWEEP_NODEST : 0) |
+	       (defence_works(set, SYSCTL_DROP_ENTRY) ? SWEEP_DROP : 0);
 }
 
-/* Ends what is in a slot if its time has come, or it has no destination. */
+/* Whether what is in a slot has to end: its time has come, or it has no destination. */
+static __always_inline bool slot_is_over(const struct dst *d, union life l, __u32 now, __u32 how)
+{
+	return life_over(l, now) ||
+	       (how & SWEEP_NODEST && !(d->flags & (DST_AVAILABLE | DST_BYPASS)));
+}
+
+/* Ends what is in a slot if it has to, or can be spared. */
 static __always_inline bool slot_end(__u32 bucket, __u32 slot, __u32 now, __u32 how,
 				     const __u8 family)
 {
 	struct bucket6 *b = bucket_get(bucket, family);
 	__u32 place = slot % SLOTS_PER_BUCKET;
+	bool over;
 	struct remains remains;
 	struct conn *c;
 	union life l;
@@ -65,12 +80,18 @@ static __always_inline bool slot_end(__u32 bucket, __u32 slot, __u32 now, __u32 
 	c = &b->slot[place];
 	l = life_read(c);
 	d = dst_get(c->dst);
-	if (!d || !(l.flags & CONN_LIVE) ||
-	    (!life_over(l, now) && (!(how & SWEEP_NODEST) || d->flags & DST_AVAILABLE)))
+	if (!d || !(l.flags & CONN_LIVE))
+		return false;
+	over = slot_is_over(d, l, now, how);
+	if (!over && !(how & SWEEP_DROP && entry_spare(c, d, l, now)))
 		return false;
 	if (c->proto & TEMPLATE && !(how & SWEEP_TEMPLATES))
 		return false;
-	return slot_finish(b, place, d, l, now, TELL_END, &remains, family);
+	if (!slot_finish(b, place, d, l, now, over ? TELL_END : TELL_DROPPED, &remains, family))
+		return false;
+	if (!over)
+		count(REASON_DROPPED_ENTRY);
+	return true;
 }
 
 /* For the verifier's sake, as conn_seek. */
@@ -87,17 +108,22 @@ __noinline int slot_end6(__u32 bucket, __u32 slot, __u32 now, __u32 how)
 static __always_inline long bucket_sweep(struct sweep_walk *w, const __u8 family)
 {
 	struct bucket6 *b = bucket_get(w->bucket, family);
+	__u32 how = w->how;
 
 	if (!b) {
+		defence_counted(family, w->used);
 		w->bucket = 0;
 		return 0;
 	}
+	if (how & SWEEP_DROP && bpf_get_prandom_u32() % SPARE_PART)
+		how &= ~SWEEP_DROP;
 #pragma unroll
 	for (int s = 0; s < SLOTS_PER_BUCKET; s++)
-		if (life_over(life_read(&b->slot[s]), w->now) || w->how & SWEEP_NODEST)
+		if (life_over(life_read(&b->slot[s]), w->now) || how & (SWEEP_NODEST | SWEEP_DROP))
 			w->expired += family == FAMILY_V6
-					      ? slot_end6(w->bucket, s, w->now, w->how)
-					      : slot_end4(w->bucket, s, w->now, w->how);
+					      ? slot_end6(w->bucket, s, w->now, how)
+					      : slot_end4(w->bucket, s, w->now, how);
+	*w->used += bucket_load(b);
 	w->bucket++;
 	return 0;
 }
@@ -116,93 +142,22 @@ static long sweep_step6(__u32 i, struct sweep_walk *w)
 static __always_inline void conns_tick(struct sweep *s, __u32 now)
 {
 	struct sweep_walk w = {
-		.now = now, .bucket = s->bucket, .how = SWEEP_TEMPLATES | sweep_nodest(),
+		.now = now, .bucket = s->bucket, .how = SWEEP_TEMPLATES | sweep_how(),
 	};
+	struct defence *d = defence_get();
 
+	if (!d)
+		return;
+	w.used = &d->ticking[0];
 	bpf_loop((conf_buckets4 + conf_overflow4) / TICKS_PER_PASS + 1, sweep_step4, &w, 0);
 	if (w.bucket < s->bucket)
 		s->passes++;
 	s->bucket = w.bucket;
 	w.bucket = s->bucket6;
+	w.used = &d->ticking[1];
 	bpf_loop((conf_buckets6 + conf_overflow6) / TICKS_PER_PASS + 1, sweep_step6, &w, 0);
 	s->bucket6 = w.bucket;
 	__sync_fetch_and_add(&s->expired, w.expired);
-}
-
-struct estimate_walk {
-	__u32 dst;
-	__u32 end;
-	__u32 now;
-};
-
-struct sum_walk {
-	__u32 dst;
-	__u64 sum[5];
-};
-
-static long sum_step(__u32 cpu, struct sum_walk *w)
-{
-	__u32 index = cpu * conf_dsts + w->dst;
-	struct stats *s = bpf_map_lookup_elem(&stats_map, &index);
-
-	if (!s)
-		return 1;
-	w->sum[0] += s->conns;
-	w->sum[1] += s->in_packets;
-	w->sum[2] += s->out_packets;
-	w->sum[3] += s->in_bytes;
-	w->sum[4] += s->out_bytes;
-	return 0;
-}
-
-/* Mixes a quarter of the newest rate into the average. */
-static long estimate_step(__u32 i, struct estimate_walk *w)
-{
-	struct estimator *e;
-	struct sum_walk sum = {.dst = w->dst};
-	__u32 elapsed;
-
-	if (w->dst >= w->end)
-		return 1;
-	e = bpf_map_lookup_elem(&estimators, &w->dst);
-	w->dst++;
-	if (!e)
-		return 1;
-	bpf_loop(conf_cpus, sum_step, &sum, 0);
-	elapsed = w->now - e->stamp;
-	for (int k = 0; k < 5; k++) {
-		if (e->stamp && elapsed) {
-			__s64 rate = ((sum.sum[k] - e->last[k]) << 10) * conf_hz / elapsed;
-
-			e->rate[k] += (rate - (__s64)e->rate[k]) >> 2;
-		}
-		e->last[k] = sum.sum[k];
-	}
-	e->stamp = w->now ? w->now : 1;
-	return 0;
-}
-
-static __always_inline void rates_tick(struct sweep *s, __u32 now, __u32 tick_jiffies)
-{
-	struct settings *set = settings_get();
-	struct estimate_walk w = {.now = now};
-	__u32 used, ticks;
-
-	if (!set || !set->sysctl[SYSCTL_RUN_ESTIMATION])
-		return;
-	used = set->dst_used;
-	if (s->dst >= used) {
-		if (now - s->dst_stamp < ESTIMATE_SECONDS * conf_hz)
-			return;
-		s->dst_stamp = now;
-		s->dst = 0;
-	}
-	/* spread a round over the ticks of one second */
-	ticks = conf_hz / (tick_jiffies ? tick_jiffies : 1);
-	w.dst = s->dst;
-	w.end = used;
-	bpf_loop(used / (ticks ? ticks : 1) + 1, estimate_step, &w, 0);
-	s->dst = w.dst;
 }
 
 /* Connections and templates born, less those that the data path ended itself. */
@@ -236,6 +191,7 @@ static int ticker_tick(void *map, __u32 *key, struct ticker *t)
 		next = IDLE_TICK_NS;
 	else
 		conns_tick(s, now);
+	defence_tick(born.sum == s->expired, now);
 	rates_tick(s, now, now - s->tick_stamp);
 	localities_tick(s, now);
 	s->tick_stamp = now;
@@ -243,19 +199,39 @@ static int ticker_tick(void *map, __u32 *key, struct ticker *t)
 	return 0;
 }
 
-/* Ends all that has to end, at once. */
+/* Ends all that has to end, at once; and if it was not asked to within a second, what
+ * the timer would have dropped in one. */
 static __always_inline void conns_sweep(struct sweep *s, __u32 now)
 {
-	struct sweep_walk w = {.now = now, .how = sweep_nodest()};
+	struct settings *set = settings_get();
+	struct defence *d = defence_get();
+	__u32 how = sweep_how();
+	struct sweep_walk w = {.now = now, .how = how & ~SWEEP_DROP};
 
+	if (!d)
+		return;
+	if (now - d->swept < conf_hz)
+		how &= ~SWEEP_DROP;
+	else
+		d->swept = now;
+	/* a number that the verifier knew it would follow through the loop */
 	for (int pass = 0; pass < 2; pass++) {
-		w.bucket = 0;
+		w.bucket = any_slot(0);
+		w.used = &d->sweeping[0];
 		bpf_loop(conf_buckets4 + conf_overflow4, sweep_step4, &w, 0);
-		w.bucket = 0;
+		defence_counted(FAMILY_V4, w.used);
+		w.bucket = any_slot(0);
+		w.used = &d->sweeping[1];
 		bpf_loop(conf_buckets6 + conf_overflow6, sweep_step6, &w, 0);
-		w.how |= SWEEP_TEMPLATES; /* only now, as of those they hold some had run out */
+		defence_counted(FAMILY_V6, w.used);
+		w.how = how | SWEEP_TEMPLATES; /* only now, as of those they hold some had run out */
 	}
 	__sync_fetch_and_add(&s->expired, w.expired);
+	/* the timer's pass begins anew: what it has counted is from before */
+	s->bucket = s->bucket6 = 0;
+	d->ticking[0] = d->ticking[1] = 0;
+	if (set)
+		defence_judge(d, set, now);
 }
 
 /* Starts the timer, or starts it again with this program's code. */

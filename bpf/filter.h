@@ -22,6 +22,15 @@ static __always_inline __u32 filter_hash(const union addr *a, const __u8 family)
 
 _Static_assert(FILTER_SIZE == 1 << 13, "filter_hash");
 
+/* Whether a service has the address, as far as the filter tells. */
+static __always_inline bool addr_is_vip(const union addr *a, const __u8 family)
+{
+	__u32 zero = 0;
+	struct filter *f = bpf_map_lookup_elem(&filter_map, &zero);
+
+	return f && f->bits[filter_hash(a, family)] & FILTER_VIP;
+}
+
 static __always_inline __u8 filter_look(const struct pkt *p, const __u8 family)
 {
 	__u32 zero = 0;

@@ -31,14 +31,15 @@ static __always_inline void translation_of(const struct conn_ref *ref, bool repl
 {
 	struct conn *c = ref->conn;
 	struct dst *d = ref->dst;
+	bool virtual = reply || d->flags & DST_BYPASS;
 
 	t->source = reply;
 	t->hop = !(d->flags & DST_LOCAL);
 	t->port = reply ? c->vport : server_port(c, ref->life, d);
 	if (family == FAMILY_V6)
-		t->addr = reply ? ref->ends->vaddr : d->addr;
+		t->addr = virtual ? ref->ends->vaddr : d->addr;
 	else
-		t->addr.w[0] = reply ? c->vaddr : d->addr.w[0];
+		t->addr.w[0] = virtual ? c->vaddr : d->addr.w[0];
 }
 
 /* Makes of the packet what its method sends. False: it could not be written. */
@@ -138,7 +139,7 @@ static __always_inline int ref_forward(CTX *ctx, struct work *w, struct conn_ref
 
 	if (!set)
 		return LEAVE;
-	if (!reply && !(ref->dst->flags & DST_AVAILABLE) && !life_resets(ref->life))
+	if (!reply && !(ref->dst->flags & (DST_AVAILABLE | DST_BYPASS)) && !life_resets(ref->life))
 		return -REASON_DESTINATION_GONE;
 	if (segments_needed(ctx, ref)) {
 		w->verdict = rc = segments_send(ctx, set);
@@ -179,6 +180,10 @@ static __always_inline int ref_forward(CTX *ctx, struct work *w, struct conn_ref
 		ctx_sign(ctx);
 	if (p->cut && !ctx_cut(ctx, p->cut, hop.ifindex))
 		return -REASON_REWRITE_FAILED;
+	/* What the host sends has a route already, to the VIP; while the next hop is
+	 * resolved, it would wait for the neighbour of that. By direct routing there is
+	 * no other, as the packet still goes to the VIP. */
+	w->route.by_packet = p->home && life_method(ref->life) != METHOD_ROUTE;
 	w->verdict = ctx_send(ctx, &hop, &w->route);
 	return 0;
 }

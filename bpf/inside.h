@@ -16,6 +16,15 @@
 #include "mtu.h"
 #include "stats.h"
 
+/* Whether the director looks at nothing from clients (backup_only). Their packets are
+ * kept from it by the filter, in which there are no VIPs then. */
+static __always_inline bool director_sleeps(void)
+{
+	struct settings *set = settings_get();
+
+	return set && set->sysctl[SYSCTL_BACKUP_ONLY] && set->daemon[SYNC_BACKUP].running;
+}
+
 /* What an error about a tunnel says. */
 struct inside {
 	__u32 server; /* the far end of the tunnel */
@@ -135,7 +144,7 @@ __noinline int inside_error(CTX *ctx, struct work *w)
 	struct pkt *p;
 	__u32 sum;
 
-	if (!w)
+	if (!w || director_sleeps())
 		return LEAVE;
 	p = &w->pkt;
 	if (!inside_outer(ctx, p, &e) || !inside_inner(ctx, p, &e) || !inside_find(p, &e, &ref))

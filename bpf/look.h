@@ -3,6 +3,8 @@
 #pragma once
 
 #include "birth.h"
+#include "bypass.h"
+#include "defence.h"
 #include "flood.h"
 #include "leave.h"
 #include "one_packet.h"
@@ -18,8 +20,8 @@ static __always_inline bool pkt_begins(const struct pkt *p, const struct setting
 {
 	if (p->quote) /* an ICMP error, by the packet it carries */
 		return set->sysctl[SYSCTL_SCHEDULE_ICMP];
-	if (p->bare || p->sport == bpf_htons(FTP_DATA_PORT))
-		return false; /* the latter from a server, whose connection is known */
+	if (p->bare)
+		return false;
 	switch (p->proto) {
 	case IPPROTO_TCP:
 		return !(p->flags & TCP_RST) && (p->flags & TCP_SYN || set->sysctl[SYSCTL_SLOPPY_TCP]);
@@ -36,8 +38,12 @@ static __always_inline bool pkt_begins(const struct pkt *p, const struct setting
 static __always_inline union life life_first(union life l, const struct pkt *p, __u32 now,
 					     const struct settings *set)
 {
-	if (!p->quote)
-		return life_after(l, p, way_first(l), now, set);
+	if (!p->quote) {
+		l = life_after(l, p, way_first(l), now, set);
+		if (set->sysctl[SYSCTL_DROP_ENTRY])
+			l.state |= PACKET_ONE; /* which asks how many there were */
+		return l;
+	}
 	l.state = p->proto == IPPROTO_UDP ? STATE_UDP : STATE_NONE;
 	l.expires = now + UNSTEPPED_SECONDS * conf_hz;
 	return l;
@@ -121,6 +127,30 @@ static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 	return rc == ONE_PACKET ? rc : 0;
 }
 
+/* Chooses whom a first packet is given to: 0, or what becomes of it. */
+static __always_inline int conn_choose(CTX *ctx, const struct pkt *p, struct service *s,
+				       struct making *m, const struct settings *set, __u32 now,
+				       const __u8 family)
+{
+	int rc;
+
+	if (packet_dropped())
+		return -REASON_DROPPED_PACKET;
+	if (!p->quote && p->sport == bpf_htons(FTP_DATA_PORT)) {
+		ctx_count_left(REASON_NOT_A_START);
+		rc = LEAVE; /* from a server, whose connection is known */
+	} else {
+		rc = service_choose(ctx, p, s, m, now, family);
+	}
+	if (rc && CTX_IS_XDP)
+		packet_undropped();
+	if (rc == -REASON_NO_DESTINATION && bypass_wanted(ctx, p, s, set)) {
+		choice_forget(m, p, family);
+		rc = bypass_choose(&m->choice, family);
+	}
+	return rc;
+}
+
 /* Makes the connection of a first packet: LEAVE if no service wants it. */
 static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, const __u8 family)
 {
@@ -141,7 +171,7 @@ static __always_inline int conn_make(CTX *ctx, const struct pkt *p, __u32 now, c
 		outlived_end(m, p, now, family);
 	m->choice.control = 0;
 	rc = pkt_is_probe(p) ? probe_choose(p, s, &m->choice)
-			     : service_choose(ctx, p, s, m, now, family);
+			     : conn_choose(ctx, p, s, m, set, now, family);
 	if (rc) {
 		outlived_uncount(m, family);
 		choice_forget(m, p, family);

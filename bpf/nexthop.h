@@ -99,6 +99,16 @@ static __always_inline void route_to(struct route *r, const union addr *dst, con
 		r->dst.w[0] = dst->w[0];
 }
 
+/* Begins the question of where a packet would go if it were not for us. A mark may be
+ * what led it here. */
+static __always_inline void route_onward(struct work *w)
+{
+	w->pkt.mark = 0;
+	w->route.family = w->pkt.family;
+	w->route.src = w->pkt.saddr;
+	w->route.dst = w->pkt.daddr;
+}
+
 #define FIB_LOOKUP_MARK (1 << 5) /* BPF_FIB_LOOKUP_MARK of Linux 6.10; others refuse it */
 #define EINVAL 22
 
@@ -147,6 +157,7 @@ __noinline int route_ask(CTX *ctx)
 	r = &w->route;
 	rc = route_lookup(ctx, w, 0);
 	r->index = 0;
+	r->by_packet = false;
 	r->ifindex = w->fib.ifindex;
 	/* a way over IPv4 may have a gateway of IPv6 (RFC 8950) */
 	r->gw_family = w->fib.family == AF_INET6 ? FAMILY_V6 : FAMILY_V4;

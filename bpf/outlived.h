@@ -24,7 +24,7 @@ static __always_inline bool pkt_opens(const struct pkt *p)
  * both where only the client's is seen. */
 static __always_inline bool conn_is_over(const struct conn_ref *ref, __u8 proto, __u32 reuse_mode)
 {
-	__u8 state = ref->life.state;
+	__u8 state = ref->life.state & STATE_MASK;
 
 	if (proto == IPPROTO_SCTP)
 		return state == STATE_SCTP_CLOSED;
@@ -42,7 +42,7 @@ static __always_inline enum reason conn_outlived(const struct pkt *p, const stru
 						 const struct settings *set)
 {
 	__u32 mode = set->sysctl[SYSCTL_CONN_REUSE_MODE];
-	bool gone = !(ref->dst->flags & DST_AVAILABLE);
+	bool gone = !(ref->dst->flags & (DST_AVAILABLE | DST_BYPASS));
 	bool idle = ref->dst->flags & DST_QUIESCENT;
 	bool opens = pkt_opens(p), over = life_resets(ref->life);
 

@@ -56,7 +56,8 @@ static __always_inline bool plain_find(const struct pkt *p, const struct flow *f
 }
 
 /* Whether the connection is one that a plain packet leaves as it is, but for its
- * time. */
+ * time. One whose packets are still counted (enum conn_packets) is not in its state
+ * alone. */
 static __always_inline bool conn_is_plain(const struct pkt *p, const struct conn_ref *ref,
 					  const bool reply)
 {

@@ -25,7 +25,7 @@ enum reset {
  * what becomes of it; of a fragment, nothing. */
 static __always_inline bool reset_passes(struct work *w, const struct conn_ref *ref, __u32 now)
 {
-	bool both = ref->life.state == STATE_RESET_BOTH;
+	bool both = (ref->life.state & STATE_MASK) == STATE_RESET_BOTH;
 	const struct pkt *p = &w->pkt;
 	union life next = ref->life;
 

@@ -163,11 +163,18 @@ static __always_inline __u8 state_next(const struct pkt *p, __u8 way, __u8 state
 	event = tcp_event(p->flags);
 	if (event == EVENT_NONE)
 		return STATE_CLOSE;
-	/* its values are 0, 1 and 3, which is always; without a branch, as the verifier
-	 * would follow both */
+	/* 2 and 3 are at work; without a branch, as the verifier would follow both */
 	strict = set->sysctl[SYSCTL_SECURE_TCP] / 2 % 2;
 	KEEP_VALUE(strict); /* Linux 6.1 knows no bounds of what is joined from two */
 	return tcp_next[strict % 2][way % 4][event % 4][state % 16];
+}
+
+/* The packets counted after one more. */
+static __always_inline __u8 packets_after(__u8 state, bool reply)
+{
+	__u8 packets = state & PACKETS_MASK;
+
+	return packets && !reply ? (__u8)(packets + PACKET_ONE) : packets;
 }
 
 /* The life after a packet: its state, and the time it may stay in it. */
@@ -175,14 +182,16 @@ static __always_inline union life life_after(union life l, const struct pkt *p,
 					     enum direction way, __u32 now,
 					     const struct settings *set)
 {
-	l.state = state_next(p, way, l.state, set);
-	if (ACTIVE_STATES >> l.state & 1)
+	__u8 state = state_next(p, way, l.state & STATE_MASK, set);
+
+	l.state = state | packets_after(l.state, way == REPLY);
+	if (ACTIVE_STATES >> state & 1)
 		l.flags &= ~CONN_INACTIVE;
 	else
 		l.flags |= CONN_INACTIVE;
-	if ((ASSURED_STATES | (way == REPLY) << STATE_UDP) >> l.state & 1)
+	if ((ASSURED_STATES | (way == REPLY) << STATE_UDP) >> state & 1)
 		l.flags |= CONN_ASSURED;
-	l.expires = now + set->timeout[l.state & STATE_MASK] * conf_hz;
+	l.expires = now + set->timeout[state & STATE_MASK] * conf_hz;
 	return l;
 }
 

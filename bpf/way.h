@@ -29,6 +29,10 @@ __noinline int dst_route(CTX *ctx, struct work *w, __u32 dst)
 
 	if (!w || !d)
 		return -REASON_NO_ROUTE;
+	if (d->flags & DST_BYPASS) { /* each packet has a way of its own */
+		route_onward(w);
+		return route_ask(ctx);
+	}
 	w->route.family = d->family;
 	w->route.dst = d->addr;
 	w->route.src = d->family == w->pkt.family ? w->pkt.saddr : d->source;

@@ -13,6 +13,7 @@ struct route {
 	__u32 index;	/* + 1 of the next hop to remember, 0 none: not resolved */
 	__u8 family;	/* of src and dst */
 	__u8 gw_family; /* of gateway */
+	bool by_packet; /* the kernel is to ask again, by the packet's own addresses */
 };
 
 /* What an encapsulation is given to write its header from. */

@@ -208,8 +208,10 @@ func connOf(c datapath.ConnRecord) Conn {
 	if c.Proto&datapath.Template != 0 {
 		return templateOf(c)
 	}
-	dst := addrPort(c.Dst)
-	if dst.Port() == 0 || c.Flags&datapath.ConnSamePort != 0 {
+	dst, method := addrPort(c.Dst), Method(c.Flags/datapath.ConnMethod&3)
+	if c.Dst.Flags&datapath.DstBypass != 0 {
+		method = Bypass // to no address
+	} else if dst.Port() == 0 || c.Flags&datapath.ConnSamePort != 0 {
 		dst = netip.AddrPortFrom(dst.Addr(), swap16(c.Vport))
 	}
 	return Conn{
@@ -217,8 +219,8 @@ func connOf(c datapath.ConnRecord) Conn {
 		Client:      netip.AddrPortFrom(addrOf(c.Client, c.Family), swap16(c.Cport)),
 		Virtual:     netip.AddrPortFrom(addrOf(c.Virtual, c.Family), swap16(c.Vport)),
 		Destination: dst,
-		Method:      Method(c.Flags / datapath.ConnMethod & 3),
-		State:       datapath.StateNames[c.State],
+		Method:      method,
+		State:       datapath.StateNames[c.ConnState()],
 		Expires:     c.Left,
 	}
 }

@@ -146,16 +146,18 @@ func (s Service) WithDefaults() Service {
 // Method is a forwarding method: how packets reach the real server.
 type Method uint8
 
-// The forwarding methods. Local is never configured, nor listed: the data path
-// takes it where an address belongs to the director itself.
+// The forwarding methods. Local and Bypass are never configured: the data path takes
+// Local where an address belongs to the director itself, and Bypass where a packet goes
+// on to where it was sent (cache_bypass).
 const (
 	Masquerade Method = iota
 	Local
 	Tunnel
 	Route
+	Bypass
 )
 
-// String returns the name listings use: Masq, Local, Tunnel, Route.
+// String returns the name listings use: Masq, Local, Tunnel, Route, Bypass.
 func (m Method) String() string {
 	switch m {
 	case Masquerade:
@@ -166,6 +168,8 @@ func (m Method) String() string {
 		return "Tunnel"
 	case Route:
 		return "Route"
+	case Bypass:
+		return "Bypass"
 	}
 	return "Unknown"
 }

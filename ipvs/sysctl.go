@@ -135,7 +135,7 @@ func (t *Table) SetSysctls(values []SysctlValue) error {
 			}
 		}
 		dp.Settings().Sysctl = next.Sysctl
-		return nil
+		return dp.Defend()
 	})
 }
 

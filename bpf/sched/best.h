@@ -22,8 +22,11 @@ struct {
 	__type(value, struct candidate);
 } bests SEC(".maps");
 
+#define BEST_STRIDE 4 /* units that a step looks at, as a call for each is dear */
+
 struct best_walk {
 	__u32 first; /* unit of the shares */
+	__u32 units;
 	struct candidate *best;
 };
 
@@ -32,14 +35,18 @@ static __always_inline int best_pick(const struct view *v, long (*step)(__u32, s
 {
 	__u32 zero = 0;
 	struct candidate *best = bpf_map_lookup_elem(&bests, &zero);
-	struct best_walk w = {.first = v->first + 1 + v->count, .best = best};
+	struct best_walk w = {
+		.first = v->first + 1 + v->count,
+		.units = (v->count + SHARES_PER_UNIT - 1) / SHARES_PER_UNIT,
+		.best = best,
+	};
 
 	if (!best)
 		return -REASON_NO_DESTINATION;
 	best->index = -1;
 	best->load = 1;
 	best->weight = 0;
-	bpf_loop((v->count + SHARES_PER_UNIT - 1) / SHARES_PER_UNIT, step, &w, 0);
+	bpf_loop((w.units + BEST_STRIDE - 1) / BEST_STRIDE, step, &w, 0);
 	return best->index < 0 ? -REASON_NO_DESTINATION : best->index;
 }
 
@@ -89,20 +96,28 @@ static __always_inline bool lighter(const struct candidate *c, const struct cand
 /* Defines NAME_pick: look sees candidate c and may put it into best; it returns 1
  * to end the walk. */
 #define BEST_PICK(name, look)                                                  \
-	static long name##_step(__u32 i, struct best_walk *w)                  \
+	static __always_inline long name##_unit(__u32 at, const struct best_walk *w) \
 	{                                                                      \
-		union unit *u = unit_get(w->first + i);                        \
+		union unit *u = unit_get(w->first + at);                       \
 		struct candidate *best = w->best;                              \
                                                                                \
-		if (!u)                                                        \
+		if (!u || at >= w->units)                                      \
 			return 1;                                              \
 		_Pragma("unroll") for (int k = 0; k < SHARES_PER_UNIT; k++)    \
 		{                                                              \
-			struct candidate c = {.index = i * SHARES_PER_UNIT + k}; \
+			struct candidate c = {.index = at * SHARES_PER_UNIT + k}; \
                                                                                \
 			if (share_read(&u->share[k], &c) && look(&c, best))    \
 				return 1;                                      \
 		}                                                              \
+		return 0;                                                      \
+	}                                                                      \
+                                                                               \
+	static long name##_step(__u32 i, struct best_walk *w)                  \
+	{                                                                      \
+		_Pragma("unroll") for (int k = 0; k < BEST_STRIDE; k++)        \
+			if (name##_unit(i * BEST_STRIDE + k, w))               \
+				return 1;                                      \
 		return 0;                                                      \
 	}                                                                      \
                                                                                \

@@ -103,6 +103,13 @@ const (
 	controlConnFlagsCONN_RETIRED   controlConnFlags = 3
 )
 
+type controlConnPackets uint32
+
+const (
+	controlConnPacketsPACKET_ONE   controlConnPackets = 32
+	controlConnPacketsPACKETS_MASK controlConnPackets = 224
+)
+
 type controlConnState uint32
 
 const (
@@ -178,6 +185,15 @@ const (
 	controlDstFlagsDST_LOCAL     controlDstFlags = 2
 	controlDstFlagsDST_QUIESCENT controlDstFlags = 4
 	controlDstFlagsDST_LIMITED   controlDstFlags = 8
+	controlDstFlagsDST_BYPASS    controlDstFlags = 16
+)
+
+type controlDstSlots uint32
+
+const (
+	controlDstSlotsBYPASS_DST4 controlDstSlots = 0
+	controlDstSlotsBYPASS_DST6 controlDstSlots = 1
+	controlDstSlotsFIRST_DST   controlDstSlots = 2
 )
 
 type controlEntry struct {
@@ -362,9 +378,12 @@ const (
 	controlReasonREASON_ONE_PACKET            controlReason = 21
 	controlReasonREASON_NO_CALL_ID            controlReason = 22
 	controlReasonREASON_UNCUT                 controlReason = 23
-	controlReasonREASON_HALF_OPEN_EVICTED     controlReason = 24
-	controlReasonREASON_RESET                 controlReason = 25
-	controlReasonREASON_COUNT                 controlReason = 26
+	controlReasonREASON_DROPPED_PACKET        controlReason = 24
+	controlReasonREASON_DROPPED_ENTRY         controlReason = 25
+	controlReasonREASON_BYPASSED              controlReason = 26
+	controlReasonREASON_HALF_OPEN_EVICTED     controlReason = 27
+	controlReasonREASON_RESET                 controlReason = 28
+	controlReasonREASON_COUNT                 controlReason = 29
 )
 
 type controlResetTime uint32
@@ -599,6 +618,7 @@ const (
 	controlMapConns4        = "conns4"
 	controlMapConns6        = "conns6"
 	controlMapCountersMap   = "counters_map"
+	controlMapDefenceMap    = "defence_map"
 	controlMapDstConfs      = "dst_confs"
 	controlMapDsts          = "dsts"
 	controlMapEstimators    = "estimators"
@@ -626,6 +646,7 @@ const (
 	controlMapWorks         = "works"
 	controlMapXdpPorts      = "xdp_ports"
 	controlProgEvsClock     = "evs_clock"
+	controlProgEvsDefend    = "evs_defend"
 	controlProgEvsMark      = "evs_mark"
 	controlProgEvsStart     = "evs_start"
 	controlProgEvsSweep     = "evs_sweep"
@@ -683,10 +704,11 @@ type controlSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type controlProgramSpecs struct {
-	EvsClock *ebpf.ProgramSpec `ebpf:"evs_clock"`
-	EvsMark  *ebpf.ProgramSpec `ebpf:"evs_mark"`
-	EvsStart *ebpf.ProgramSpec `ebpf:"evs_start"`
-	EvsSweep *ebpf.ProgramSpec `ebpf:"evs_sweep"`
+	EvsClock  *ebpf.ProgramSpec `ebpf:"evs_clock"`
+	EvsDefend *ebpf.ProgramSpec `ebpf:"evs_defend"`
+	EvsMark   *ebpf.ProgramSpec `ebpf:"evs_mark"`
+	EvsStart  *ebpf.ProgramSpec `ebpf:"evs_start"`
+	EvsSweep  *ebpf.ProgramSpec `ebpf:"evs_sweep"`
 }
 
 // controlMapSpecs contains maps before they are loaded into the kernel.
@@ -700,6 +722,7 @@ type controlMapSpecs struct {
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
+	DefenceMap    *ebpf.MapSpec `ebpf:"defence_map"`
 	DstConfs      *ebpf.MapSpec `ebpf:"dst_confs"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
@@ -771,6 +794,7 @@ type controlMaps struct {
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
+	DefenceMap    *ebpf.Map `ebpf:"defence_map"`
 	DstConfs      *ebpf.Map `ebpf:"dst_confs"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
@@ -808,6 +832,7 @@ func (m *controlMaps) Close() error {
 		m.Conns4,
 		m.Conns6,
 		m.CountersMap,
+		m.DefenceMap,
 		m.DstConfs,
 		m.Dsts,
 		m.Estimators,
@@ -857,15 +882,17 @@ type controlVariables struct {
 //
 // It can be passed to loadControlObjects or ebpf.CollectionSpec.LoadAndAssign.
 type controlPrograms struct {
-	EvsClock *ebpf.Program `ebpf:"evs_clock"`
-	EvsMark  *ebpf.Program `ebpf:"evs_mark"`
-	EvsStart *ebpf.Program `ebpf:"evs_start"`
-	EvsSweep *ebpf.Program `ebpf:"evs_sweep"`
+	EvsClock  *ebpf.Program `ebpf:"evs_clock"`
+	EvsDefend *ebpf.Program `ebpf:"evs_defend"`
+	EvsMark   *ebpf.Program `ebpf:"evs_mark"`
+	EvsStart  *ebpf.Program `ebpf:"evs_start"`
+	EvsSweep  *ebpf.Program `ebpf:"evs_sweep"`
 }
 
 func (p *controlPrograms) Close() error {
 	return _ControlClose(
 		p.EvsClock,
+		p.EvsDefend,
 		p.EvsMark,
 		p.EvsStart,
 		p.EvsSweep,

@@ -25,6 +25,7 @@ const (
 	tcMapConns6        = "conns6"
 	tcMapCountersMap   = "counters_map"
 	tcMapCutPackets    = "cut_packets"
+	tcMapDefenceMap    = "defence_map"
 	tcMapDstConfs      = "dst_confs"
 	tcMapDsts          = "dsts"
 	tcMapEstimators    = "estimators"
@@ -134,6 +135,7 @@ type tcMapSpecs struct {
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
 	CutPackets    *ebpf.MapSpec `ebpf:"cut_packets"`
+	DefenceMap    *ebpf.MapSpec `ebpf:"defence_map"`
 	DstConfs      *ebpf.MapSpec `ebpf:"dst_confs"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
@@ -217,6 +219,7 @@ type tcMaps struct {
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
 	CutPackets    *ebpf.Map `ebpf:"cut_packets"`
+	DefenceMap    *ebpf.Map `ebpf:"defence_map"`
 	DstConfs      *ebpf.Map `ebpf:"dst_confs"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
@@ -267,6 +270,7 @@ func (m *tcMaps) Close() error {
 		m.Conns6,
 		m.CountersMap,
 		m.CutPackets,
+		m.DefenceMap,
 		m.DstConfs,
 		m.Dsts,
 		m.Estimators,

@@ -24,6 +24,7 @@ const (
 	xdpMapConns4        = "conns4"
 	xdpMapConns6        = "conns6"
 	xdpMapCountersMap   = "counters_map"
+	xdpMapDefenceMap    = "defence_map"
 	xdpMapDstConfs      = "dst_confs"
 	xdpMapDsts          = "dsts"
 	xdpMapEstimators    = "estimators"
@@ -126,6 +127,7 @@ type xdpMapSpecs struct {
 	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
 	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
+	DefenceMap    *ebpf.MapSpec `ebpf:"defence_map"`
 	DstConfs      *ebpf.MapSpec `ebpf:"dst_confs"`
 	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
@@ -204,6 +206,7 @@ type xdpMaps struct {
 	Conns4        *ebpf.Map `ebpf:"conns4"`
 	Conns6        *ebpf.Map `ebpf:"conns6"`
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
+	DefenceMap    *ebpf.Map `ebpf:"defence_map"`
 	DstConfs      *ebpf.Map `ebpf:"dst_confs"`
 	Dsts          *ebpf.Map `ebpf:"dsts"`
 	Estimators    *ebpf.Map `ebpf:"estimators"`
@@ -249,6 +252,7 @@ func (m *xdpMaps) Close() error {
 		m.Conns4,
 		m.Conns6,
 		m.CountersMap,
+		m.DefenceMap,
 		m.DstConfs,
 		m.Dsts,
 		m.Estimators,

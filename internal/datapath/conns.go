@@ -133,6 +133,9 @@ func (r *ConnRecord) read(c *Conn, ends *controlConnEnds) bool {
 	}
 }
 
+// ConnState is the state alone of what is no template: above it, packets are counted.
+func (r *ConnRecord) ConnState() uint8 { return r.State & stateMask }
+
 // Capacity is how much room the table of a family has, and how much is in use of
 // the part that is for half-open connections.
 type Capacity struct {

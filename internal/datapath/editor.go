@@ -125,8 +125,11 @@ func (e *Editor) change(p place, change func(*Table) error) error {
 		}
 		t.attached = time.Now()
 	}
-	told := t.tellsStrays()
+	told, slept := t.tellsStrays(), t.sleeps()
 	err := errors.Join(change(t), t.endOrphans())
+	if slept != t.sleeps() {
+		t.refilter()
+	}
 	if told || t.tellsStrays() {
 		err = errors.Join(err, t.listMasqPorts())
 	}

@@ -27,9 +27,39 @@ func (f *controlFilter) addVIP(id ServiceID) {
 	f.Bits[filterHash(id.Addr.B)] |= filterVIP
 }
 
+// become writes no byte that stays as it is: packets read them meanwhile.
+func (f *controlFilter) become(want *controlFilter) {
+	f.Any = want.Any
+	for i := range f.Bits {
+		if f.Bits[i] != want.Bits[i] {
+			f.Bits[i] = want.Bits[i]
+		}
+	}
+}
+
+func (f *controlFilter) forgetVIPs() {
+	clear(f.Any[:])
+	for i := range f.Bits {
+		f.Bits[i] &^= filterVIP
+	}
+}
+
 func (f *controlFilter) addRIP(d *Dst) { f.Bits[filterHash(d.Addr.B)] |= filterRIP }
 
-func (t *Table) addVIP(id ServiceID) { t.filter.elems[0].addVIP(id) }
+// addVIP has packets to a service looked at, unless the director sleeps.
+func (t *Table) addVIP(id ServiceID) {
+	if !t.sleeps() {
+		t.filter.elems[0].addVIP(id)
+	}
+}
+
+// sleeps reports whether the director leaves packets from clients alone: it is the
+// backup of another, and backup_only asks for it. What servers answer it goes on to
+// translate.
+func (t *Table) sleeps() bool {
+	s := t.Settings()
+	return s.Sysctl[controlSysctlSYSCTL_BACKUP_ONLY] != 0 && s.Daemon[SyncBackup].Running != 0
+}
 
 // addRIP leaves out a server behind a tunnel of a family that sleeps; an edit of several
 // services, which may wake it, leaves that to its end.
@@ -68,7 +98,7 @@ func (t *Table) refilter() {
 			awake[s.Key.Family] = true
 		}
 	}
-	for i := range t.dsts.elems[:t.Settings().DstUsed] {
+	for i := firstDst; i < int(t.Settings().DstUsed); i++ {
 		d := &t.dsts.elems[i]
 		s := &t.services.elems[d.Svc]
 		busy := d.Active|d.Inactive|d.Persistent != 0 && awake[s.Key.Family]
@@ -79,12 +109,14 @@ func (t *Table) refilter() {
 			want.addVIP(s.Key)
 		}
 	}
-	have := &t.filter.elems[0]
-	have.Any = want.Any
-	for i := range have.Bits {
-		if have.Bits[i] != want.Bits[i] {
-			have.Bits[i] = want.Bits[i]
+	for _, d := range t.dsts.elems[:firstDst] { // connections of firewall marks
+		if d.Active|d.Inactive != 0 && awake[d.Family] {
+			want.addVIP(ServiceID{Fwmark: 1, Family: d.Family})
 		}
 	}
+	if t.sleeps() {
+		want.forgetVIPs()
+	}
+	t.filter.elems[0].become(&want)
 	t.filtered, t.filteredFor, t.stale = time.Now(), p.awake(), false
 }

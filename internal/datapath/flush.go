@@ -62,7 +62,7 @@ func (t *Table) endConn(e *ends, r ConnRecord, how Ending, now, hz uint32) {
 	for again := true; again; again = r.again() {
 		next := r.Conn
 		state, tells := resetStates[how]
-		resets := tells && r.Proto == unix.IPPROTO_TCP && canReset[r.State]
+		resets := tells && r.Proto == unix.IPPROTO_TCP && canReset[r.ConnState()]
 		switch {
 		case tells && r.resets():
 			return // already
@@ -113,7 +113,8 @@ var canReset = map[uint8]bool{
 }
 
 func (r *ConnRecord) resets() bool {
-	return r.Proto == unix.IPPROTO_TCP && (r.State == resetStates[ResetClient] || r.State == resetStates[ResetBoth])
+	state := r.ConnState()
+	return r.Proto == unix.IPPROTO_TCP && (state == resetStates[ResetClient] || state == resetStates[ResetBoth])
 }
 
 // AwaitsReset reports whether neither end of a connection that is reset has said

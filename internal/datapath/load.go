@@ -240,7 +240,7 @@ func loadSpecs(hz uint32, sizes Sizes) ([]*ebpf.CollectionSpec, error) {
 		}
 		ceiling := spec.Maps[controlMapDsts].MaxEntries
 		unitsPerDst := spec.Maps[controlMapUnits].MaxEntries / ceiling
-		dsts := uint32(sizes.dsts(memorySize(), cpus, int(ceiling), int(unitsPerDst)))
+		dsts := uint32(firstDst + sizes.dsts(memorySize(), cpus, int(ceiling), int(unitsPerDst)))
 		spec.Maps[controlMapDsts].MaxEntries = dsts
 		spec.Maps[controlMapDstConfs].MaxEntries = dsts
 		spec.Maps[controlMapEstimators].MaxEntries = dsts

@@ -55,7 +55,7 @@ func (t *Table) prepared() *plan {
 			p.dsts[e.Dst] = true
 		}
 	}
-	for i := range t.dsts.elems[:t.Settings().DstUsed] {
+	for i := firstDst; i < int(t.Settings().DstUsed); i++ {
 		if d := &t.dsts.elems[i]; d.Family != 0 {
 			p.owned[int(d.Svc)] = append(p.owned[int(d.Svc)], i)
 		}
@@ -175,13 +175,13 @@ func (t *Table) allocDst() (int, error) {
 	for i := range used {
 		at := (start + i) % len(used)
 		d := &t.dsts.elems[at]
-		if used[at] || atomic.LoadUint32(&d.Active)|atomic.LoadUint32(&d.Inactive)|atomic.LoadUint32(&d.Persistent) != 0 {
+		if at < firstDst || used[at] || atomic.LoadUint32(&d.Active)|atomic.LoadUint32(&d.Inactive)|atomic.LoadUint32(&d.Persistent) != 0 {
 			continue
 		}
 		t.Settings().DstNext = uint32((at + 1) % len(used))
 		return at, nil
 	}
-	return 0, fmt.Errorf("%w: %d destinations are all it has room for", ErrFull, len(used))
+	return 0, fmt.Errorf("%w: %d destinations are all it has room for", ErrFull, len(used)-firstDst)
 }
 
 // allocService finds a slot for a service: the one it had before, else a free

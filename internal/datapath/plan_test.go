@@ -160,13 +160,13 @@ func TestADestinationSlotWithConnectionsIsNeverHandedOut(t *testing.T) {
 		if errors.Is(err, ErrFull) {
 			full++
 			for i, d := range table.dsts.elems {
-				if !p.dsts[i] && d.Active|d.Inactive|d.Persistent == 0 {
+				if i >= firstDst && !p.dsts[i] && d.Active|d.Inactive|d.Persistent == 0 {
 					t.Fatalf("slot %d is free, and none was found", i)
 				}
 			}
 			continue
 		}
-		if d := table.dsts.elems[got]; p.dsts[got] || d.Active|d.Inactive|d.Persistent != 0 {
+		if d := table.dsts.elems[got]; got < firstDst || p.dsts[got] || d.Active|d.Inactive|d.Persistent != 0 {
 			t.Fatalf("slot %d was handed out, which is in use: %+v", got, d)
 		}
 		p.dsts[got] = random.IntN(2) == 0
@@ -177,15 +177,15 @@ func TestADestinationSlotWithConnectionsIsNeverHandedOut(t *testing.T) {
 }
 
 func TestDestinationSlotsAreTakenInTurn(t *testing.T) {
-	table := inMemory(1, 16, 4)
-	table.prepared().dsts[2] = true
+	table := inMemory(1, 16, firstDst+4)
+	table.prepared().dsts[firstDst+2] = true
 	var seen []int
 	for range 6 {
 		i, err := table.allocDst()
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen = append(seen, i)
+		seen = append(seen, i-firstDst)
 	}
 	if want := []int{0, 1, 3, 0, 1, 3}; !slices.Equal(seen, want) {
 		t.Errorf("slots %v, want %v", seen, want)
@@ -193,7 +193,7 @@ func TestDestinationSlotsAreTakenInTurn(t *testing.T) {
 }
 
 func TestADestinationThatComesBackFindsItsSlot(t *testing.T) {
-	table := inMemory(2, 16, 4)
+	table := inMemory(2, 16, firstDst+4)
 	a, b := Dst{Family: FamilyV4, Port: 80}, Dst{Family: FamilyV4, Port: 81}
 	first, err := table.DstSlot(0, a)
 	if err != nil {

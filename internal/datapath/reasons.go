@@ -46,6 +46,9 @@ var Reasons = []Reason{
 	{"one_packet", "packets scheduled by themselves, without a connection"},
 	{"no_call_id", "new connections dropped: no Call-ID for the persistence engine sip"},
 	{"uncut", "packets dropped: several in one, for a tunnel with a checksum, and not cut before; see docs/tunnels.md"},
+	{"dropped_packet", "packets dropped by drop_packet: they would have begun connections"},
+	{"dropped_entry", "connections and templates ended by drop_entry, to make room"},
+	{"bypassed", "connections past the destinations, to where they were sent, as cache_bypass asks"},
 	{HalfOpenEvicted, "half-open connections, and templates made for them, that gave way to newer ones; see docs/floods.md"},
 	{"reset", "segments of connections that are reset: they became a reset, or two; see docs/connections.md"},
 }

@@ -78,6 +78,12 @@ var places = map[uint8]int{
 // DstLocal marks a Dst whose address is the director's own.
 const DstLocal = uint8(controlDstFlagsDST_LOCAL)
 
+// DstBypass marks the Dst of connections that go on to where they were sent.
+const DstBypass = uint8(controlDstFlagsDST_BYPASS)
+
+// firstDst is the first slot that destinations are given.
+const firstDst = int(controlDstSlotsFIRST_DST)
+
 // ProbeMark is what the marks of probes have above the slot of the destination.
 const ProbeMark = uint32(controlProbePROBE_MARK)
 
@@ -118,6 +124,7 @@ const (
 )
 
 const (
+	stateMask    = ^uint8(controlConnPacketsPACKETS_MASK)
 	svcFree      = uint32(controlSvcStateSVC_FREE)
 	svcLive      = uint32(controlSvcStateSVC_LIVE)
 	methodMasq   = uint8(controlMethodMETHOD_MASQ)

@@ -89,16 +89,19 @@ func TestTheNextWriterPutsInOrderWhatAKilledOneLeft(t *testing.T) {
 	}
 }
 
+// firstDst is the first slot that is a server's.
+const firstDst = 2
+
 // flip turns around which of the first two destinations is available.
 func flip(t *testing.T, dsts *ebpf.Map) {
 	t.Helper()
 	for i := range uint32(2) {
 		var d datapath.Dst
-		if err := dsts.Lookup(i, &d); err != nil {
+		if err := dsts.Lookup(firstDst+i, &d); err != nil {
 			t.Fatal(err)
 		}
 		d.Flags ^= 1
-		if err := dsts.Put(i, d); err != nil {
+		if err := dsts.Put(firstDst+i, d); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -108,7 +111,7 @@ func available(t *testing.T, dsts *ebpf.Map) (all [2]bool) {
 	t.Helper()
 	for i := range all {
 		var d datapath.Dst
-		if err := dsts.Lookup(uint32(i), &d); err != nil {
+		if err := dsts.Lookup(uint32(firstDst+i), &d); err != nil {
 			t.Fatal(err)
 		}
 		all[i] = d.Flags&1 != 0

@@ -199,14 +199,21 @@ func (t *Table) Advance(by time.Duration) error {
 }
 
 // sweep ends the connections that have to end without waiting for the timer.
-func (t *Table) sweep() error {
-	sweep, err := ebpf.LoadPinnedProgram(filepath.Join(t.place.table(), controlProgEvsSweep), nil)
+func (t *Table) sweep() error { return t.run(controlProgEvsSweep, "sweep") }
+
+// Defend has the defences judged by the settings as they are now (defence.h), which
+// else the timer does once a second.
+func (t *Table) Defend() error { return t.run(controlProgEvsDefend, "defences") }
+
+// run runs a pinned program that is not about a packet.
+func (t *Table) run(name, what string) error {
+	program, err := ebpf.LoadPinnedProgram(filepath.Join(t.place.table(), name), nil)
 	if err != nil {
-		return fmt.Errorf("sweep: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	defer sweep.Close()
-	if code, _, err := sweep.Test(make([]byte, 64)); err != nil || code != 0 {
-		return fmt.Errorf("sweep: code %d: %w", code, err)
+	defer program.Close()
+	if code, _, err := program.Test(make([]byte, 64)); err != nil || code != 0 {
+		return fmt.Errorf("%s: code %d: %w", what, code, err)
 	}
 	return nil
 }

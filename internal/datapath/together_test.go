@@ -98,7 +98,7 @@ func TestNothingOfAJointEditIsInForceBeforeItsEnd(t *testing.T) {
 	err := table.Together(func() error {
 		for slot := range 3 {
 			reshape(t, table, slot, []byte{1, 9}, 7070)
-			if words() != before || table.Dst(0).TunnelPort != 6080 || table.Settings().Dirty == 0 {
+			if words() != before || table.Dst(uint32(firstDst)).TunnelPort != 6080 || table.Settings().Dirty == 0 {
 				t.Errorf("after service %d something is in force, or the mark is gone", slot)
 			}
 		}

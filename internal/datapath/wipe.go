@@ -46,7 +46,7 @@ func (e *Editor) Wipe(ctx context.Context) error {
 		t.plan = nil
 		t.Settings().setDefaults()
 		t.Settings().Mode = mode
-		return nil
+		return t.Defend() // the timer may have judged meanwhile by what was
 	})
 }
 

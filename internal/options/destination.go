@@ -32,6 +32,9 @@ func Method(m ipvs.Method) string {
 			return known.name
 		}
 	}
+	if m == ipvs.Bypass {
+		return "bypass"
+	}
 	return "local"
 }
 

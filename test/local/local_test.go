@@ -205,3 +205,25 @@ func TestAServerThatHasTheVIPAnswersItself(t *testing.T) {
 		})
 	}
 }
+
+func TestANeighbourThatIsNotResolvedCostsAClientOnTheDirectorNoPacket(t *testing.T) {
+	for method, flag := range map[lab.Method]string{lab.NAT: "-m", lab.Tunnel: "-i"} {
+		t.Run(string(method), func(t *testing.T) {
+			byEveryDoor(t, method, "loc-neigh-"+string(method), func(t *testing.T, l *lab.Lab) {
+				for _, f := range families {
+					if method == lab.Tunnel {
+						routeVIP(t, l, f)
+					}
+					serve(t, l, f, 80, flag, realServers(l, f)...)
+					for range 5 {
+						cluster.On(t, l, lab.Director, "ip neigh flush dev inside")
+						r := load(t, l, lab.Director, fmt.Sprintf("udp://%s", netip.AddrPortFrom(lab.VIP(f), lab.EchoPort)), 1)
+						if r.Failed() > 0 {
+							t.Errorf("%v: %+v", f, r)
+						}
+					}
+				}
+			})
+		})
+	}
+}

@@ -158,7 +158,7 @@ func TestATableIsFullOnlyOfConnectionsThatWereAnswered(t *testing.T) {
 					kept = append(kept, n)
 				}
 			}
-			if len(kept) < status.Capacity*4/5 {
+			if len(kept) < status.Capacity*95/100 { // without room made it would be 84 in a hundred
 				t.Errorf("%d clients found room in a table for %d", len(kept), status.Capacity)
 			}
 			for _, n := range kept {
