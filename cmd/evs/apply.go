@@ -23,7 +23,7 @@ var ledger = director.Ledger{Dir: director.RecordDir}
 func planVerb() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
-		Use:   "plan [-o table|json|yaml] [FILE]",
+		Use:   "plan [-o table|wide|json|yaml] [FILE]",
 		Short: "say what evs apply would change, and change nothing",
 		Long: `Say what would have to change for the table to be what the director's file wants, in
 the order in which evs apply does it; without FILE, ` + config.DefaultFile + `. Each change comes with the
@@ -52,7 +52,7 @@ that -o json prints.`,
 					return err
 				}
 				plan := director.Plan(have, want)
-				if len(plan) == 0 && format == listing.Columns {
+				if len(plan) == 0 && (format == listing.Columns || format == listing.Wide) {
 					fmt.Fprintln(cmd.OutOrStdout(), nothingToDo)
 					return nil
 				}
@@ -70,7 +70,7 @@ func applyVerb() *cobra.Command {
 	var within time.Duration
 	var back bool
 	cmd := &cobra.Command{
-		Use:   "apply [--confirm TIME] [FILE] | apply --rollback",
+		Use:   "apply [--confirm TIME | --rollback] [FILE]",
 		Short: "make the table what the director's file wants",
 		Long: `Make the table what the director's file wants, and print what was changed; without
 FILE, ` + config.DefaultFile + `. If anything is wrong with the file, or the table would refuse any of
