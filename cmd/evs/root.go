@@ -25,6 +25,7 @@ var verbs = []func() *cobra.Command{
 	directorVerb,
 	realserverVerb,
 	doctorVerb,
+	simulateVerb,
 	labVerb,
 	manualVerb,
 }

@@ -28,7 +28,7 @@ type WeightSource struct {
 	Interval time.Duration `json:"interval" default:"5s" min:"100ms" about:"time between two questions"`
 	Timeout  time.Duration `json:"timeout" default:"2s" min:"10ms" about:"an answer that takes longer is none"`
 
-	Floor      int32         `json:"floor" default:"1" min:"0" about:"the least weight that it leads to, unless the source says drain"`
+	Floor      int32         `json:"floor" default:"0" min:"0" about:"the least weight that it leads to, unless the source says drain; 0 for a tenth of the configured weight"`
 	Ceiling    int32         `json:"ceiling" default:"0" min:"0" about:"the greatest; 0 for ten times the configured weight"`
 	MaxChange  Percent       `json:"maxChange" default:"25%" about:"by how much of the configured weight it changes at most in an interval"`
 	Smoothing  time.Duration `json:"smoothing" default:"10s" min:"0s" about:"time constant of the average that is taken of what the source says; 0s for none"`
