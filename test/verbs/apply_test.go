@@ -3,6 +3,7 @@ package verbs
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -111,6 +112,30 @@ func TestAFileThatIsWrongTouchesNothing(t *testing.T) {
 		if r := m.run("", strings.Fields(line)...); r.code != 1 || !strings.Contains(r.said, says) {
 			t.Errorf("%s: exit code %d, said %q", line, r.code, r.said)
 		}
+	}
+}
+
+// The table refuses rules of marks when settings and services are made already.
+func TestIfAStepFailsThoseBeforeItAreTakenBack(t *testing.T) {
+	m := newMachine(t)
+	m.must(t, "apply "+written(t, "one.yaml", oneServer))
+	before := m.everything(t)
+	var marks strings.Builder
+	for i := range 1025 {
+		fmt.Fprintf(&marks, "  - {destination: 203.0.%d.%d, mark: \"7\"}\n", 112+i>>8, i&255)
+	}
+	file := written(t, "many.yaml", strings.Replace(twoServers, "marks: [{destination: 203.0.113.0/24, mark: \"7\"}]", "marks:\n"+marks.String(), 1))
+	for _, verb := range []string{"apply", "apply --confirm 60s"} {
+		r := m.run("", append(strings.Fields(verb), file)...)
+		if r.code != 1 || !strings.Contains(r.said, "mark: ") {
+			t.Errorf("%s: exit code %d, said %q", verb, r.code, r.said)
+		}
+		if got := m.everything(t); got != before {
+			t.Errorf("%s: the table is\n%snot\n%s", verb, got, before)
+		}
+	}
+	if r := m.run("", "confirm"); r.code != 1 || !strings.Contains(r.said, "nothing waits") {
+		t.Errorf("what failed waits to be confirmed: exit code %d, said %q", r.code, r.said)
 	}
 }
 
