@@ -114,6 +114,18 @@ func (t *Table) Status() (Status, error) {
 	return s, translate(err)
 }
 
+// Attachments returns the mode of the namespace and the state of its interfaces:
+// AttachAuto and none where there is no table.
+func (t *Table) Attachments() (AttachMode, []Attachment, error) {
+	mode, all := AttachAuto, []Attachment(nil)
+	err := t.view(func(dp *datapath.Table) (err error) {
+		mode = AttachMode(datapath.Mode(dp.Settings().Mode).String())
+		all, err = attachments(dp)
+		return err
+	})
+	return mode, all, err
+}
+
 func attachments(dp *datapath.Table) ([]Attachment, error) {
 	list, err := dp.Attachments()
 	var all []Attachment

@@ -39,6 +39,9 @@ type ServiceInfo struct {
 // DestinationInfo is a destination with its state.
 type DestinationInfo struct {
 	Destination
+	// LastWeight is the weight, or if that is 0, what it was before: by it mh
+	// keeps the places of servers that rest.
+	LastWeight int32
 	Active     uint32
 	Inactive   uint32
 	Persistent uint32

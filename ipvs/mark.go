@@ -91,8 +91,9 @@ func (t *Table) SetMarks(rules []MarkRule) error {
 	return t.edit(func(dp *datapath.Table) error { return storeMarks(dp, rules) })
 }
 
-// storeMarks writes rules in the order in which they are tried.
-func storeMarks(dp *datapath.Table, rules []MarkRule) error {
+// OrderMarks returns rules as Marks would after SetMarks: in the order in which they
+// are tried.
+func OrderMarks(rules []MarkRule) []MarkRule {
 	ordered := make([]MarkRule, len(rules))
 	for i, r := range rules {
 		ordered[i] = r.canonical()
@@ -101,6 +102,11 @@ func storeMarks(dp *datapath.Table, rules []MarkRule) error {
 		return cmp.Or(cmp.Compare(FamilyOf(a.Destination.Addr()), FamilyOf(b.Destination.Addr())),
 			cmp.Compare(b.Destination.Bits(), a.Destination.Bits()))
 	})
+	return ordered
+}
+
+func storeMarks(dp *datapath.Table, rules []MarkRule) error {
+	ordered := OrderMarks(rules)
 	records := make([]datapath.MarkRule, len(ordered))
 	for i, r := range ordered {
 		if slices.ContainsFunc(ordered[:i], r.SameMatch) {

@@ -76,6 +76,9 @@ func TestTheDataPathMarksPacketsAsTheRulesSay(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			if got, err := table.Marks(); err != nil || !slices.EqualFunc(got, ipvs.OrderMarks(rules), func(a, b ipvs.MarkRule) bool { return a.SameMatch(b) && a.Mark == b.Mark }) {
+				t.Fatalf("rules are %v, not %v: %v", got, ipvs.OrderMarks(rules), err)
+			}
 			for range 200 {
 				v6 := r.IntN(2) == 0
 				p := ipvs.MarkPacket{

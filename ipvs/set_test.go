@@ -16,6 +16,12 @@ func state(t *ipvs.Table) ([]ipvs.ServiceInfo, error) {
 	all, err := t.Services()
 	for i := range all {
 		all[i].Stats, all[i].Rates = ipvs.Stats{}, ipvs.Rates{}
+		for j := range all[i].Destinations {
+			if d := &all[i].Destinations[j]; d.Weight > 0 && d.LastWeight != d.Weight {
+				err = errors.Join(err, fmt.Errorf("%s has weight %d, and as the last %d", d.Addr, d.Weight, d.LastWeight))
+			}
+			all[i].Destinations[j].LastWeight = 0
+		}
 	}
 	return canon(all), err
 }
@@ -121,4 +127,22 @@ func TestSetReportsEverythingThatIsWrongAtOnce(t *testing.T) {
 	if wrong := ipvs.SpecErrors(err); len(wrong) != 4 {
 		t.Errorf("%d errors, want 4: %v", len(wrong), err)
 	}
+}
+
+func TestADestinationThatRestsRemembersItsWeight(t *testing.T) {
+	inNamespace(t, func(table *ipvs.Table) error {
+		for _, weight := range []int32{3, 0} {
+			if _, err := table.Set([]ipvs.ServiceSpec{spec(tcp("203.0.113.10:80"), "mh", dest("192.0.2.2:80", weight))}); err != nil {
+				return err
+			}
+			s, err := table.Service(tcp("203.0.113.10:80"))
+			if err != nil {
+				return err
+			}
+			if d := s.Destinations[0]; d.Weight != weight || d.LastWeight != 3 {
+				return fmt.Errorf("weight %d, last %d", d.Weight, d.LastWeight)
+			}
+		}
+		return nil
+	})
 }

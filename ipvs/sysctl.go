@@ -139,6 +139,23 @@ func (t *Table) SetSysctls(values []SysctlValue) error {
 	})
 }
 
+// With returns the setting as SetSysctls would make it of value.
+func (s Sysctl) With(value string) (Sysctl, error) {
+	row, err := sysctlRow(s.Name)
+	if err != nil {
+		return s, err
+	}
+	var settings datapath.Settings
+	if words, ok := sysctlWords(s.Value, row.Kind); ok && len(words) == len(row.Default) {
+		row.Set(&settings, words)
+	}
+	if err := (SysctlValue{s.Name, value}).write(&settings, true); err != nil {
+		return s, err
+	}
+	s.Value = wordsText(row.Get(&settings))
+	return s, nil
+}
+
 // Validate reports why no table could have the value, as SetSysctls would; of one
 // that is given in part it cannot tell.
 func (v SysctlValue) Validate() error { return v.write(&datapath.Settings{}, false) }

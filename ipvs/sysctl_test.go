@@ -66,6 +66,7 @@ func TestSettingsTakeWhatTheKernelTakes(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			foreseen, unforeseen := before.With(c.write)
 			err = table.SetSysctl(ipvs.SysctlPrefix+c.name, c.write)
 			after, readErr := table.Sysctl(c.name)
 			want := c.reads
@@ -74,6 +75,9 @@ func TestSettingsTakeWhatTheKernelTakes(t *testing.T) {
 			}
 			if refused := errors.Is(err, ipvs.ErrInvalid); readErr != nil || refused != (c.reads == "") || after.Value != want {
 				t.Errorf("%s = %q: %v, and reads %q, want %q", c.name, c.write, err, after.Value, want)
+			}
+			if errors.Is(unforeseen, ipvs.ErrInvalid) != (c.reads == "") || unforeseen == nil && foreseen != after {
+				t.Errorf("%s = %q: foreseen was %q, %v", c.name, c.write, foreseen.Value, unforeseen)
 			}
 		}
 		return nil

@@ -100,8 +100,8 @@ func serviceInfo(dp *datapath.Table, l datapath.Live) ServiceInfo {
 	for _, e := range l.Entries {
 		r := dp.Dst(e.Dst)
 		d := DestinationInfo{
-			Destination: destinationOf(r, e),
-			Active:      r.Active, Inactive: r.Inactive, Persistent: r.Persistent,
+			Destination: destinationOf(r, e), LastWeight: int32(e.LastWeight),
+			Active: r.Active, Inactive: r.Inactive, Persistent: r.Persistent,
 			Stats: statsOf(dp.DstStats(int(e.Dst))),
 			Rates: Rates(statsOf(dp.DstRates(int(e.Dst)))),
 		}

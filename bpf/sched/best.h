@@ -22,7 +22,7 @@ struct {
 	__type(value, struct candidate);
 } bests SEC(".maps");
 
-#define BEST_STRIDE 4 /* units that a step looks at, as a call for each is dear */
+#define BEST_STRIDE 8 /* units that a step looks at, as a call for each is dear */
 
 struct best_walk {
 	__u32 first; /* unit of the shares */

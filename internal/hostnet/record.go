@@ -134,7 +134,7 @@ func (r *record) clone() *record {
 
 // loadRecord returns an empty record when there is none of this boot.
 func loadRecord(path string) (*record, error) {
-	boot, err := bootID()
+	boot, err := BootID()
 	if err != nil {
 		return nil, err
 	}
@@ -181,15 +181,15 @@ func (r *record) save(path string) error {
 	return nil
 }
 
-// lockRecords opens the directory of records, creating it, and keeps other
+// LockDir opens a directory of records, creating it, and keeps other
 // processes out until the file is closed.
-func lockRecords(dir string) (*os.File, error) {
+func LockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("directory for the record of what setup changes: %w", err)
+		return nil, fmt.Errorf("directory of records: %w", err)
 	}
 	f, err := os.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("directory for the record of what setup changes: %w", err)
+		return nil, fmt.Errorf("directory of records: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), f.Close())
@@ -217,7 +217,8 @@ func recordPath(dir string) (string, error) {
 	return filepath.Join(dir, fmt.Sprintf("%d.json", cookie)), err
 }
 
-func bootID() (string, error) {
+// BootID is another each time the machine starts.
+func BootID() (string, error) {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(b)), err
 }

@@ -223,7 +223,7 @@ func (o Options) locked(verb string, act func(path string) error) error {
 		if os.Geteuid() != 0 {
 			return fmt.Errorf("%s changes kernel settings: run it as root (sudo evs %s %s), or with --dry-run to see what it would do", verb, o.verb(), verb)
 		}
-		lock, err := lockRecords(dir)
+		lock, err := LockDir(dir)
 		if err != nil {
 			return err
 		}

@@ -63,6 +63,14 @@ func marks() []ipvs.MarkRule {
 	}
 }
 
+func changes() []PlanChange {
+	share := 0.25
+	return []PlanChange{
+		{What: "setting", Op: "edit", Name: "mss_clamp", From: "0", To: "1", Connections: 12},
+		{What: "destination", Op: "remove", Service: "TCP 203.0.113.10:80", Name: "192.0.2.3:8080", From: "weight 1", Connections: 3, Moved: &share},
+	}
+}
+
 func TestListingsAreAsInTheGoldenFiles(t *testing.T) {
 	for _, format := range Formats {
 		for name, write := range map[string]func(*bytes.Buffer) error{
@@ -70,6 +78,7 @@ func TestListingsAreAsInTheGoldenFiles(t *testing.T) {
 			"services":    func(b *bytes.Buffer) error { return WriteServices(b, NewTable(services()), Format(format)) },
 			"connections": func(b *bytes.Buffer) error { return WriteConns(b, conns(), Format(format)) },
 			"marks":       func(b *bytes.Buffer) error { return WriteMarks(b, NewMarks(marks()), Format(format)) },
+			"plan":        func(b *bytes.Buffer) error { return WritePlan(b, NewPlan(changes()), Format(format)) },
 			"empty":       func(b *bytes.Buffer) error { return WriteTable(b, NewTable(nil), Format(format)) },
 		} {
 			t.Run(name+" as "+format, func(t *testing.T) {
@@ -138,6 +147,7 @@ func TestTheSchemaKnowsEveryFieldAndNoOther(t *testing.T) {
 	for name, record := range map[string]any{
 		"table": Table{}, "service": Service{}, "persistence": Persistence{}, "destination": Destination{}, "tunnel": Tunnel{},
 		"inUse": InUse{}, "counters": Counters{}, "rates": Rates{}, "connections": Connections{}, "connection": Connection{}, "marks": Marks{}, "mark": Mark{},
+		"plan": Plan{}, "planChange": PlanChange{},
 	} {
 		def, ok := schema.Defs[name]
 		if !ok {

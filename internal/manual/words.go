@@ -176,4 +176,6 @@ var files = []about{
 	{"/usr/lib/evs/bin", "", "ipvsadm, ipvsadm-save and ipvsadm-restore of EVS, whatever these names mean elsewhere."},
 	{"/usr/lib/evs/ipvsadm-service", "", "What the unit runs: start, stop, load, save, flush, status."},
 	{"/sys/fs/bpf/evs", "", "The tables, a directory for each network namespace."},
+	{"/etc/evs/evs.yaml", "", "The file that `evs plan` and `evs apply` read."},
+	{"/run/evs/apply", "", "What `evs apply --confirm` would have to put back, a file for each network namespace."},
 }
