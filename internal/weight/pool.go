@@ -81,7 +81,7 @@ func find(all []*member, name string) *member {
 }
 
 // Hear takes what the source of a server says. A reading that is not younger than
-// the last says nothing.
+// the last says nothing. Times are those of time.Now, whose clock does not leap.
 func (p *Pool) Hear(name string, r Reading) {
 	m := find(p.members, name)
 	if m == nil || m.Source == nil || m.heard && !r.At.After(m.reading.At) {

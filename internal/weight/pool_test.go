@@ -160,6 +160,38 @@ func TestAnIdlePoolStaysAsItIsConfigured(t *testing.T) {
 	}
 }
 
+func TestWhileAServerIsDownOrStartsSlowlyNothingIsLearnedOfIt(t *testing.T) {
+	servers := []Server{{Name: "a", Weight: 10, Source: source(UnitLoad)}, {Name: "b", Weight: 10, Source: source(UnitLoad)}, {Name: "c", Weight: 10, Source: source(UnitLoad)}}
+	p := poolOf(servers...)
+	second := 0
+	run := func(until int, loads ...float64) (last []Weight) {
+		for ; second < until; second++ {
+			for i, load := range loads {
+				p.Hear(servers[i].Name, Reading{At: at(float64(second)), Value: load, Unit: UnitLoad})
+			}
+			last = p.Step(at(float64(second)))
+		}
+		return last
+	}
+	learned := run(10, 0.9, 0.6, 0.6)[0].Exact
+	if learned >= 10 {
+		t.Fatalf("the busiest server has weight %v", learned)
+	}
+	servers[0].Down = true
+	p.Set(servers, "wlc")
+	if down := run(100, 0, 0.9, 0.9); down[0].Table != 0 || down[0].Reason != Down || math.Abs(down[1].Exact-down[2].Exact) > 0.01 {
+		t.Errorf("while it is down: %+v", down)
+	}
+	servers[0].Down, servers[0].Since, servers[0].SlowStart = false, at(100), 40*time.Second
+	p.Set(servers, "wlc")
+	if half := run(121, 0.1, 0.7, 0.7)[0]; half.Reason != SlowStart || math.Abs(half.Exact-learned/2) > 0.01 {
+		t.Errorf("half way of its slow start it has %v (%s), want half of %v", half.Exact, half.Reason, learned)
+	}
+	if back := run(141, 0.3, 0.7, 0.7)[0]; back.Reason != ByLoad || back.Exact < learned {
+		t.Errorf("after its slow start it has %v (%s), and had %v", back.Exact, back.Reason, learned)
+	}
+}
+
 func TestAnAnswerIsUsedOnce(t *testing.T) {
 	p := poolOf(Server{Name: "a", Weight: 10, Source: source(UnitLoad)}, Server{Name: "b", Weight: 10, Source: source(UnitLoad)})
 	p.Step(at(0))

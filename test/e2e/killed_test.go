@@ -102,7 +102,7 @@ func TestWritersKilledAtRandomMomentsStopNoTrafficAndLeaveAUsableTable(t *testin
 	run(t, ns, natService)
 	stop := stream(t, l, "http://"+vip+"/")
 	program, random, killed := edits(), moments(t), 0
-	for range kills {
+	for tries := 0; killed < kills && tries < 2*kills; tries++ {
 		after := 5*time.Millisecond + time.Duration(random.Int64N(int64(60*time.Millisecond)))
 		if kill(t, ns, "ipvsadm -R", program, after) {
 			killed++
@@ -111,8 +111,8 @@ func TestWritersKilledAtRandomMomentsStopNoTrafficAndLeaveAUsableTable(t *testin
 		addable(t, ns)
 	}
 	r := stop()
-	t.Logf("%d of %d killed before they were done, %d requests meanwhile", killed, kills, r.Answered())
-	if killed < kills*9/10 || r.Answered() < kills {
+	t.Logf("%d killed before they were done, %d requests meanwhile", killed, r.Answered())
+	if killed < kills || r.Answered() < kills {
 		t.Errorf("too few killed, or too few requests, to prove anything")
 	}
 	if r.Failed() > 0 {
