@@ -75,8 +75,8 @@ func (b *Bed) build(mode ipvs.AttachMode) (err error) {
 	return b.table.Attach(mode)
 }
 
-// Beds are lent to the subtests of a test, one after the other: to load the programs
-// takes longer than most of what is done with them.
+// Beds are lent to tests, one after the other: to load the programs takes longer than
+// most of what is done with them.
 type Beds struct {
 	mu   sync.Mutex
 	free []*Bed
@@ -86,16 +86,25 @@ type Beds struct {
 func NewBeds(t *testing.T) *Beds {
 	p := &Beds{}
 	t.Cleanup(func() {
-		for _, b := range p.free {
-			if err := b.closeWithin(); err != nil {
-				t.Errorf("test bed: %v", err)
-			}
+		if err := p.Close(); err != nil {
+			t.Error(err)
 		}
 	})
 	return p
 }
 
-// Lend gives a subtest a bed like New's, until it ends.
+// Close undoes the beds that nobody has.
+func (p *Beds) Close() (err error) {
+	for _, b := range p.free {
+		err = errors.Join(err, b.closeWithin())
+	}
+	if err != nil {
+		return fmt.Errorf("test bed: %w", err)
+	}
+	return nil
+}
+
+// Lend gives a test a bed like New's, until it ends.
 func (p *Beds) Lend(t *testing.T, mode ipvs.AttachMode) *Bed {
 	t.Helper()
 	b := p.take(mode)
