@@ -18,7 +18,7 @@ var floors = []floor{
 	{"data path", []string{"internal/datapath"}},
 	{"table", []string{"ipvs"}},
 	{"languages and senses", []string{"internal/ipvsadm", "internal/options", "internal/listing", "internal/config", "internal/convert", "internal/health", "internal/weight", "internal/source", "internal/manual"}},
-	{"director and doors", []string{"internal/director", "internal/lab", "internal/metrics", "internal/web", "internal/realserver", "internal/doctor"}},
+	{"director and doors", []string{"internal/director", "internal/lab", "internal/metrics", "internal/web", "internal/realserver", "internal/agent", "internal/doctor"}},
 	{"roof", []string{"cmd/evs", "bench/...", "test/..."}},
 }
 
