@@ -68,10 +68,10 @@ func during(t *testing.T, limit int, act func(r *Runner[string])) (text string) 
 
 func TestQuestionsAreAskedAtTheirTimes(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		tasks []Task[string]
-		for_  time.Duration
-		want  string
+		name    string
+		tasks   []Task[string]
+		lasting time.Duration
+		want    string
 	}{
 		{"an interval apart", []Task[string]{question("a", 10*time.Second, 0, "x")}, 25 * time.Second, "0s a=x 0<0; 10s a=x 0<0; 20s a=x 0<0"},
 		{"when the answer says", []Task[string]{question("a", 10*time.Second, time.Second, "x")}, 1500 * time.Millisecond, "0s a=x 0<0; 1s a=x 0<0"},
@@ -80,7 +80,7 @@ func TestQuestionsAreAskedAtTheirTimes(t *testing.T) {
 		{"one that fails and has a long interval keeps it", []Task[string]{question("a", time.Minute, 0, "")}, 130 * time.Second, "0s a= 1<0; 1m0s a= 2<1; 2m0s a= 3<2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := during(t, 8, func(r *Runner[string]) { r.Set(c.tasks); time.Sleep(c.for_) })
+			got := during(t, 8, func(r *Runner[string]) { r.Set(c.tasks); time.Sleep(c.lasting) })
 			if got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
