@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/evs-project/evs/internal/api"
 	"github.com/evs-project/evs/internal/drain"
@@ -31,7 +34,7 @@ func drainVerb() *cobra.Command {
 	var noWait bool
 	var output string
 	cmd := &cobra.Command{
-		Use:   "drain [ADDRESS[:PORT] [SERVICE] [--for TIME] [--at-deadline leave|reset] [--persistence respect|ignore] [--no-wait]]",
+		Use:   "drain [ADDRESS[:PORT] [SERVICE] [--for TIME] [--at-deadline WHAT] [--persistence HOW] [--no-wait]]",
 		Short: "take a server out of use while clients still have connections, and wait for them",
 		Long: `Drain a real server: no new connections go to it, and those it has may end by
 themselves until the deadline. Without a port all ports of the server are meant, without
@@ -73,8 +76,8 @@ The exit code is
 	}
 	addFlags(cmd, options.Keys)
 	cmd.Flags().DurationVar(&within, "for", 0, "how long connections may take to end, as a `TIME`: 10m")
-	cmd.Flags().StringVar(&r.AtDeadline, "at-deadline", "", "what becomes of those left: `leave`, or reset, which tells both ends of TCP and schedules UDP anew")
-	cmd.Flags().StringVar(&r.Persistence, "persistence", "", "whether clients that are kept to the server may still open connections: `respect` or ignore")
+	cmd.Flags().StringVar(&r.AtDeadline, "at-deadline", "", "`WHAT` becomes of those left: leave, or reset, which tells both ends of TCP and schedules UDP anew")
+	cmd.Flags().StringVar(&r.Persistence, "persistence", "", "what of clients that are kept to the server, `HOW`: respect lets them open connections still, ignore does not")
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for the connections to end")
 	socketFlag(cmd)
 	outputFlag(cmd, &output)
@@ -156,9 +159,34 @@ func drainByHand(cmd *cobra.Command, r api.DrainRequest, noWait bool) error {
 // follow waits for a drain, and ends with its exit code.
 func follow(cmd *cobra.Command, look func() (keep.Drain, error)) error {
 	w := cmd.OutOrStdout()
-	d, err := drain.Follow(cmd.Context(), look, func(d keep.Drain) {
-		fmt.Fprintf(w, "%s; %v left\n", progress(d.Progress), ago(max(0, time.Until(d.Deadline))))
+	after, begin, end := 10*time.Second, "", "\n"
+	if terminal(w) { // where one line can be written over and over
+		after, begin, end = time.Second, "\r\x1b[K", ""
+	}
+	told := false
+	d, err := drain.Follow(cmd.Context(), look, after, func(d keep.Drain) {
+		told = true
+		fmt.Fprintf(w, "%s%s; %v left%s", begin, progress(d.Progress), ago(max(0, time.Until(d.Deadline))), end)
 	})
+	if told && end == "" {
+		fmt.Fprintln(w)
+	}
+	return outcome(cmd, d, err)
+}
+
+// terminal reports whether a person reads what is written.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// outcome says how a drain ended, and makes an exit code of it.
+func outcome(cmd *cobra.Command, d keep.Drain, err error) error {
+	w := cmd.OutOrStdout()
 	switch {
 	case errors.Is(err, drain.ErrEnded):
 		fmt.Fprintln(cmd.ErrOrStderr(), err)
@@ -174,7 +202,7 @@ func follow(cmd *cobra.Command, look func() (keep.Drain, error)) error {
 		fmt.Fprintf(w, "the time is over: %s, which go on\n", progress(d.Progress))
 		return exitLeft
 	case keep.Ended:
-		fmt.Fprintf(w, "the time is over: %d connections were reset, %d ended without a word\n", d.Progress.Reset, d.Progress.Anew)
+		fmt.Fprintf(w, "the time is over: reset %s, and ended %s without a word\n", count(d.Progress.Reset, "connection"), count(d.Progress.Anew, "other"))
 		return exitReset
 	}
 	fmt.Fprintf(w, "no connections after %v\n", ago(d.PhaseSince.Sub(d.Since)))
@@ -183,7 +211,7 @@ func follow(cmd *cobra.Command, look func() (keep.Drain, error)) error {
 
 // progress says what is left.
 func progress(p keep.Progress) string {
-	text := fmt.Sprintf("%d connections", p.Connections)
+	text := count(p.Connections, "connection")
 	if p.Oldest > 0 {
 		text += fmt.Sprintf(", the oldest of %v at least", seconds(p.Oldest))
 	}
@@ -191,9 +219,17 @@ func progress(p keep.Progress) string {
 		text += fmt.Sprintf(", the last expires in %v if nothing comes", seconds(p.Longest))
 	}
 	if p.Templates > 0 {
-		text += fmt.Sprintf("; %d clients are kept to it", p.Templates)
+		text += fmt.Sprintf("; kept to it: %s", count(p.Templates, "client"))
 	}
 	return text
+}
+
+// count is so many of a noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func seconds(s float64) time.Duration { return ago(time.Duration(s * float64(time.Second))) }

@@ -57,7 +57,7 @@ func running(cmd *cobra.Command) (*api.Client, api.Status, error) {
 func withDirector(cmd *cobra.Command, do func(*api.Client) error) error {
 	c, _, err := running(cmd)
 	if errors.Is(err, api.ErrNoDirector) {
-		return fmt.Errorf("%w: `evs director run` is one; --socket names its socket, if its file has another than the usual one", err)
+		return fmt.Errorf("%w: `evs director` is one; --socket names its socket, if its file has another than the usual one", err)
 	}
 	if err != nil {
 		return err

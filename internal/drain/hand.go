@@ -94,8 +94,8 @@ func set(t Weights, e Edit, weight int32) error {
 var ErrEnded = errors.New("somebody has ended the drain: the servers get new connections again")
 
 // Follow looks at a drain until it has come to an end, and tells how it goes on: each
-// time that numbers have changed, and otherwise now and then.
-func Follow(ctx context.Context, look func() (keep.Drain, error), tell func(keep.Drain)) (keep.Drain, error) {
+// time that numbers have changed, and otherwise after some time.
+func Follow(ctx context.Context, look func() (keep.Drain, error), after time.Duration, tell func(keep.Drain)) (keep.Drain, error) {
 	var told keep.Drain
 	for {
 		d, err := look()
@@ -103,7 +103,7 @@ func Follow(ctx context.Context, look func() (keep.Drain, error), tell func(keep
 			return d, err
 		}
 		was, is := told.Progress, d.Progress
-		if was.Connections != is.Connections || was.Templates != is.Templates || is.At.Sub(was.At) >= lazyPace {
+		if was.Connections != is.Connections || was.Templates != is.Templates || is.At.Sub(was.At) >= after {
 			tell(d)
 			told = d
 		}
