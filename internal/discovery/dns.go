@@ -90,7 +90,7 @@ var families = []struct {
 // that alone.
 func (l *lookup) addresses(ctx context.Context, name dnsmessage.Name, record string) (all []netip.Addr, err error) {
 	for _, f := range families {
-		if record != f.record && !(record == "A+AAAA" && l.service.Takes(f.family)) {
+		if record != f.record && (record != "A+AAAA" || !l.service.Takes(f.family)) {
 			continue
 		}
 		m, err := l.ask(ctx, name, f.kind)

@@ -36,11 +36,11 @@ func resource(name dnsmessage.Name, text string) dnsmessage.Resource {
 		return dnsmessage.Resource{Header: h, Body: &dnsmessage.SRVResource{
 			Priority: number(words[1]), Weight: number(words[2]), Port: number(words[3]), Target: dnsmessage.MustNewName(words[4])}}
 	}
-	if a := netip.MustParseAddr(words[1]); a.Is6() {
+	a := netip.MustParseAddr(words[1])
+	if a.Is6() {
 		return dnsmessage.Resource{Header: h, Body: &dnsmessage.AAAAResource{AAAA: a.As16()}}
-	} else {
-		return dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: a.As4()}}
 	}
+	return dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: a.As4()}}
 }
 
 // answer is what a resolver with the zone answers.
