@@ -255,17 +255,7 @@ var drainColumns = []listing.Column[keep.Drain]{
 }
 
 func listDrains(cmd *cobra.Command, output string) error {
-	format, err := listing.ParseFormat(output)
-	if err != nil {
-		return err
-	}
-	return withDirector(cmd, func(c *api.Client) error {
-		all, err := c.Drains(cmd.Context())
-		if err != nil {
-			return err
-		}
-		return listing.WriteRows(cmd.OutOrStdout(), all, format, drainColumns, all.Drains)
-	})
+	return showAnswer(cmd, output, drainColumns, (*api.Client).Drains, func(d api.Drains) []keep.Drain { return d.Drains })
 }
 
 // scopeArgument reads which servers are meant.
@@ -371,7 +361,7 @@ func undrain(cmd *cobra.Command, c *api.Client, scope keep.Scope) error {
 	for _, d := range all.Drains {
 		switch {
 		case d.Within(scope) && d.Origin == keep.ByFile:
-			err = cmp.Or(err, error(fmt.Errorf("%s: %w", d.Scope, keep.ErrFromFile)))
+			err = cmp.Or(err, fmt.Errorf("%s: %w", d.Scope, keep.ErrFromFile))
 		case d.Within(scope):
 			if err := c.Undrain(cmd.Context(), d.ID); err != nil {
 				return err
@@ -379,7 +369,7 @@ func undrain(cmd *cobra.Command, c *api.Client, scope keep.Scope) error {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is not drained any more\n", d.Scope)
 			ended++
 		case scope.Within(d.Scope):
-			wider = d.Scope.String()
+			wider = d.String()
 		}
 	}
 	switch {

@@ -15,6 +15,7 @@ import (
 	"github.com/evs-project/evs/internal/config"
 	"github.com/evs-project/evs/internal/document"
 	"github.com/evs-project/evs/internal/hostnet"
+	"github.com/evs-project/evs/internal/listing"
 )
 
 // askTime is how long a director has to say who it is.
@@ -53,7 +54,7 @@ func running(cmd *cobra.Command) (*api.Client, api.Status, error) {
 	return c, s, nil
 }
 
-// director runs do with the director of this namespace; there has to be one.
+// withDirector runs do with the director of this namespace; there has to be one.
 func withDirector(cmd *cobra.Command, do func(*api.Client) error) error {
 	c, _, err := running(cmd)
 	if errors.Is(err, api.ErrNoDirector) {
@@ -64,6 +65,23 @@ func withDirector(cmd *cobra.Command, do func(*api.Client) error) error {
 	}
 	defer c.Close()
 	return do(c)
+}
+
+// showAnswer asks the director for a document, and writes it as the format called output
+// has it: whole, or a row for each of its list.
+func showAnswer[D, R any](cmd *cobra.Command, output string, table []listing.Column[R],
+	ask func(*api.Client, context.Context) (D, error), list func(D) []R) error {
+	format, err := listing.ParseFormat(output)
+	if err != nil {
+		return err
+	}
+	return withDirector(cmd, func(c *api.Client) error {
+		doc, err := ask(c, cmd.Context())
+		if err != nil {
+			return err
+		}
+		return listing.WriteRows(cmd.OutOrStdout(), doc, format, table, list(doc))
+	})
 }
 
 // printDirector shows how the director fares, if one runs here, and what it is about.

@@ -25,17 +25,7 @@ docs/weights.md explains the reasons.`,
 		Example: "  evs weights\n  evs weights -o json | jq '.weights[] | select(.reason == \"stale\")'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			format, err := listing.ParseFormat(output)
-			if err != nil {
-				return err
-			}
-			return withDirector(cmd, func(c *api.Client) error {
-				all, err := c.Weights(cmd.Context())
-				if err != nil {
-					return err
-				}
-				return listing.WriteRows(cmd.OutOrStdout(), all, format, weightColumns, all.Weights)
-			})
+			return showAnswer(cmd, output, weightColumns, (*api.Client).Weights, func(w api.Weights) []api.ServerWeight { return w.Weights })
 		},
 	}
 	outputFlag(cmd, &output)
@@ -212,15 +202,5 @@ func serviceOr(s keep.Scope, other string) string {
 }
 
 func listOverrides(cmd *cobra.Command, output string) error {
-	format, err := listing.ParseFormat(output)
-	if err != nil {
-		return err
-	}
-	return withDirector(cmd, func(c *api.Client) error {
-		all, err := c.Overrides(cmd.Context())
-		if err != nil {
-			return err
-		}
-		return listing.WriteRows(cmd.OutOrStdout(), all, format, overrideColumns, all.Overrides)
-	})
+	return showAnswer(cmd, output, overrideColumns, (*api.Client).Overrides, func(o api.Overrides) []keep.Override { return o.Overrides })
 }
