@@ -118,4 +118,3 @@ func (t *Table) Edits() (uint64, error) {
 	})
 	return n, err
 }
-
