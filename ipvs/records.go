@@ -222,6 +222,7 @@ func connOf(c datapath.ConnRecord) Conn {
 		Method:      method,
 		State:       datapath.StateNames[c.ConnState()],
 		Expires:     c.Left,
+		Probe:       c.Nexthop == datapath.NexthopProbe,
 	}
 }
 

@@ -347,8 +347,9 @@ const (
 type controlProbe uint32
 
 const (
-	controlProbePROBE_MARK controlProbe = 1157627904
-	controlProbePROBE_SLOT controlProbe = 16777215
+	controlProbePROBE_MARK    controlProbe = 1157627904
+	controlProbePROBE_SLOT    controlProbe = 16777215
+	controlProbeNEXTHOP_PROBE controlProbe = 65532
 )
 
 type controlReason uint32

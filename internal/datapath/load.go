@@ -268,46 +268,6 @@ func randomSeed() [2]uint64 {
 	return [2]uint64{binary.NativeEndian.Uint64(b[:8]) | 1, binary.NativeEndian.Uint64(b[8:]) | 1}
 }
 
-// loadAll loads the collections onto one set of maps, pins the programs in dir
-// and returns the maps.
-func loadAll(specs []*ebpf.CollectionSpec, dir string) (map[string]*ebpf.Map, error) {
-	shared := map[string]*ebpf.Map{}
-	for _, spec := range specs {
-		known := map[string]*ebpf.Map{}
-		for name := range spec.Maps {
-			if m := shared[name]; m != nil {
-				known[name] = m
-			}
-		}
-		coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: known})
-		if err != nil {
-			closeAll(shared)
-			return nil, loadError("data path", err)
-		}
-		for name, m := range coll.Maps {
-			if shared[name] == nil && spec.Maps[name].Type != ebpf.UnspecifiedMap && name[0] != '.' {
-				shared[name] = m
-				delete(coll.Maps, name)
-			}
-		}
-		for name, p := range coll.Programs {
-			if err := p.Pin(filepath.Join(dir, name)); err != nil {
-				coll.Close()
-				closeAll(shared)
-				return nil, fmt.Errorf("pin program %s: %w", name, err)
-			}
-		}
-		coll.Close()
-	}
-	return shared, nil
-}
-
-func closeAll(maps map[string]*ebpf.Map) {
-	for _, m := range maps {
-		m.Close()
-	}
-}
-
 // loadError adds to the kernel's refusal what a person can do about it.
 func loadError(what string, err error) error {
 	switch {
