@@ -17,9 +17,9 @@ import (
 )
 
 func directorVerb() *cobra.Command {
-	file := config.DefaultFile
+	file, state := config.DefaultFile, daemon.StateFile
 	cmd := &cobra.Command{
-		Use:   "director [--config FILE]",
+		Use:   "director [--config FILE] [--state FILE]",
 		Short: "act on the director's file and keep acting: checks, weights, what fails; or prepare this host",
 		Long: `Make the table what the director's file wants, ask its servers whether they are well,
 and keep the table as both say, until SIGINT or SIGTERM. The table then stays as it is:
@@ -35,15 +35,16 @@ It logs to standard error, a line for each event. docs/director.md says more. To
 the host for forwarding, see evs director setup.`,
 		Example: "  evs director\n  evs director --config new.yaml",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return direct(cmd, file) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return direct(cmd, file, state) },
 	}
 	cmd.Flags().StringVar(&file, "config", file, "act on this `FILE`")
+	cmd.Flags().StringVar(&state, "state", state, "keep drains and overrides in this `FILE`")
 	cmd.AddCommand(directorSetup(), directorTeardown())
 	return cmd
 }
 
 // direct is the daemon.
-func direct(cmd *cobra.Command, file string) error {
+func direct(cmd *cobra.Command, file, state string) error {
 	supervisor, err := daemon.SupervisorOf(os.Getenv)
 	if err != nil {
 		return err
@@ -52,8 +53,8 @@ func direct(cmd *cobra.Command, file string) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	err = daemon.New(daemon.Options{
-		File: absolute(file), Log: daemon.NewLog(cmd.ErrOrStderr(), os.Getenv("JOURNAL_STREAM") != ""),
-		Reload: hangups, Ledger: ledger, Dir: daemon.Dir, Supervisor: supervisor,
+		Version: version, File: absolute(file), Log: daemon.NewLog(cmd.ErrOrStderr(), os.Getenv("JOURNAL_STREAM") != ""),
+		State: state, Hangups: hangups, Ledger: ledger, Dir: daemon.Dir, Supervisor: supervisor,
 	}).Run(cmd.Context())
 	var wrong document.Problems
 	if errors.As(err, &wrong) {

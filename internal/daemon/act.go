@@ -21,6 +21,8 @@ import (
 const (
 	theTable    = "table"
 	theFile     = "file"
+	theRecord   = "record of drains and overrides"
+	theDrains   = "drains"
 	anInterface = "interface "
 )
 
@@ -93,42 +95,56 @@ func (d *Daemon) logChanges(level slog.Level, done []director.Change) {
 	}
 }
 
-// adopt makes what a file wants what the daemon wants, and the table so, or leaves
-// both as they are.
-func (d *Daemon) adopt(desired *config.Desired, now time.Time) ([]director.Change, error) {
+// A proposal is what would follow from a file.
+type proposal struct {
+	pools   []*pool
+	turns   map[*pool][]turn
+	want    director.Wanted
+	missing []string
+}
+
+// propose thinks about a file, and changes nothing. It fails if a check cannot be made.
+func (d *Daemon) propose(desired *config.Desired, now time.Time) (p proposal, err error) {
 	services, err := d.table.Services()
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	have := tableOf(services)
 	old := map[string]*pool{}
-	for _, p := range d.pools {
-		old[p.Name] = p
+	for _, is := range d.pools {
+		old[is.Name] = is
 	}
-	var pools []*pool
+	p.turns = map[*pool][]turn{}
 	var wrong []error
-	turns := map[*pool][]turn{}
 	for _, s := range desired.Services {
-		p := newPool(s, nil, old[s.Name], have, now)
-		wrong = append(wrong, p.buildable())
-		turns[p] = p.think(d.states, d.words, now)
-		pools = append(pools, p)
+		next := newPool(s, nil, old[s.Name], have, now)
+		wrong = append(wrong, next.buildable())
+		p.turns[next] = next.think(d.states, d.words, now)
+		p.pools = append(p.pools, next)
 	}
-	if err := errors.Join(wrong...); err != nil {
-		return nil, err
-	}
-	want, missing := wanted(desired, pools)
-	done, err := d.ledger.Apply(d.table, want)
+	p.want, p.missing = wanted(desired, p.pools)
+	return p, errors.Join(wrong...)
+}
+
+// adopt makes what a file wants what the daemon wants, and the table so, or leaves
+// both as they are.
+func (d *Daemon) adopt(desired *config.Desired, now time.Time) ([]director.Change, error) {
+	p, err := d.propose(desired, now)
 	if err != nil {
 		return nil, err
 	}
-	d.desired, d.pools = desired, pools
+	done, err := d.ledger.Apply(d.table, p.want)
+	if err != nil {
+		return nil, err
+	}
+	d.desired, d.pools = desired, p.pools
 	d.owned()
-	d.tellInterfaces(missing, now)
+	d.faults.note(theRecord, d.declare(now), now)
+	d.tellInterfaces(p.missing, now)
 	d.faults.note(theTable, nil, now)
 	d.observe(now)
-	for _, p := range pools {
-		d.tell(p, turns[p])
+	for _, is := range d.pools {
+		d.tell(is, p.turns[is])
 	}
 	return done, d.ask()
 }
@@ -288,6 +304,3 @@ func (d *Daemon) mend(now time.Time) ([]director.Change, error) {
 	}
 	return d.ledger.Apply(d.table, want)
 }
-
-// words is what operators say of a server.
-func (d *Daemon) words(ipvs.ServiceKey, netip.AddrPort) word { return word{} }

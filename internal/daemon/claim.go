@@ -13,8 +13,12 @@ import (
 	"github.com/evs-project/evs/internal/hostnet"
 )
 
-// Dir is where directors show that they are there.
-const Dir = "/run/evs/director"
+// Where directors show that they are there, and where one keeps what operators have
+// said.
+const (
+	Dir       = "/run/evs/director"
+	StateFile = "/var/lib/evs/director.json"
+)
 
 // claim makes this process the director of the calling thread's network namespace, as
 // long as the file is open.

@@ -16,16 +16,20 @@ import (
 	"github.com/evs-project/evs/internal/config"
 	"github.com/evs-project/evs/internal/director"
 	"github.com/evs-project/evs/internal/health"
+	"github.com/evs-project/evs/internal/keep"
 	"github.com/evs-project/evs/ipvs"
 )
 
 // Options are what a daemon has to know.
 type Options struct {
-	// File is the director's file.
-	File string
-	Log  *slog.Logger
-	// Reload asks to read the file anew.
-	Reload <-chan os.Signal
+	// Version is the program's, File the director's file.
+	Version string
+	File    string
+	Log     *slog.Logger
+	// Hangups ask to read the file anew.
+	Hangups <-chan os.Signal
+	// State is the file in which what operators have said is kept.
+	State string
 	// Ledger is where changes that wait to be confirmed are written down, and Dir
 	// where the daemon shows that it is there.
 	Ledger director.Ledger
@@ -60,6 +64,7 @@ type Daemon struct {
 	hooks  *hooks
 	inbox  inbox
 	faults faults
+	keep   *keep.Store
 
 	desired *config.Desired
 	pools   []*pool
@@ -88,13 +93,21 @@ type History struct {
 	Err     error     // all that was wrong then
 }
 
-// inbox is where the loop learns what happened elsewhere.
-type inbox struct {
-	mu     sync.Mutex
+// mail is what happened elsewhere.
+type mail struct {
 	states map[string]health.State
 	reads  []reading
-	calls  chan func()
-	wake   chan struct{}
+	// failures are how things went that others do, by what they are.
+	failures map[string]error
+}
+
+// inbox is where the loop learns what happened elsewhere.
+type inbox struct {
+	calls chan func()
+	wake  chan struct{}
+
+	mu sync.Mutex
+	mail
 }
 
 func (b *inbox) stir() {
@@ -113,12 +126,12 @@ func (b *inbox) put(change func()) {
 }
 
 // take empties the inbox.
-func (b *inbox) take() (states map[string]health.State, reads []reading) {
+func (b *inbox) take() mail {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	states, reads = b.states, b.reads
-	b.states, b.reads = map[string]health.State{}, nil
-	return states, reads
+	got := b.mail
+	b.mail = mail{states: map[string]health.State{}, failures: map[string]error{}}
+	return got
 }
 
 // New makes a daemon that does nothing yet.
@@ -129,7 +142,7 @@ func New(o Options) *Daemon {
 		hooks:  &hooks{log: o.Log, waiting: map[string]*hook{}},
 	}
 	d.inbox.wake, d.inbox.calls = make(chan struct{}, 1), make(chan func())
-	d.inbox.states = map[string]health.State{}
+	d.inbox.take()
 	d.runner = health.NewRunner(checksAtOnce(), rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), d.report)
 	d.loader = newLoader(func(r reading) { d.inbox.put(func() { d.inbox.reads = append(d.inbox.reads, r) }) })
 	return d
@@ -162,6 +175,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	defer claimed.Close()
+	if d.keep, err = keep.Open(d.State); err != nil {
+		return err
+	}
 	if d.table, err = ipvs.Open(ctx); err != nil {
 		return err
 	}
@@ -181,6 +197,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	var others sync.WaitGroup
 	others.Go(func() { d.runner.Run(d.alive) })
 	others.Go(func() { d.loader.run(d.alive, d.File, seen) })
+	others.Go(func() { d.drain(d.alive) })
 	d.Supervisor.Ready(d.summary())
 	d.loop(ctx)
 	d.Supervisor.Stopping()
@@ -210,15 +227,19 @@ func (d *Daemon) loop(ctx context.Context) {
 	defer tick.Stop()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	said := d.keep.Changed()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-said:
+			said = d.keep.Changed()
+			d.reconsider(time.Now())
 		case call := <-d.inbox.calls:
 			call()
 		case <-d.inbox.wake:
 			d.hear()
-		case <-d.Reload:
+		case <-d.Hangups:
 			d.reload(request{file: d.File, why: "asked to"})
 		case <-tick.C:
 			d.tick(time.Now())
@@ -248,18 +269,29 @@ func (d *Daemon) soon(now time.Time) {
 	}
 }
 
+// reconsider thinks about all pools anew.
+func (d *Daemon) reconsider(now time.Time) {
+	for _, p := range d.pools {
+		p.dirty = true
+	}
+	d.soon(now)
+}
+
 // hear takes what is in the inbox.
 func (d *Daemon) hear() {
-	states, reads := d.inbox.take()
+	got := d.inbox.take()
 	now := time.Now()
-	for key, state := range states {
+	for what, err := range got.failures {
+		d.faults.note(what, err, now)
+	}
+	for key, state := range got.states {
 		if p := d.owners[key]; p != nil {
 			d.states[key] = state
 			p.dirty = true
 			d.soon(now)
 		}
 	}
-	for _, r := range reads {
+	for _, r := range got.reads {
 		err := d.loaded(r, now)
 		if r.done != nil {
 			r.done <- err
@@ -277,7 +309,7 @@ func (d *Daemon) call(ctx context.Context, do func()) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-d.alive.Done():
-		return errors.New("the director is stopping")
+		return errStopping
 	}
 }
 

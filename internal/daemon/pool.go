@@ -24,6 +24,7 @@ type pool struct {
 	thought     bool // it has been blended before
 	since       time.Time
 	now         blended
+	scale       int                // from weights of the file to those of the table
 	specs       []ipvs.ServiceSpec // what the table is to hold
 	// dirty says that something is known of it that was not thought about, unwritten
 	// that the table was not given what follows.
@@ -196,7 +197,8 @@ func (p *pool) think(states map[string]health.State, words func(ipvs.ServiceKey,
 		}
 	}
 	p.weights.Set(servers, string(p.Scheduler))
-	p.now = blend(p.Rules(), p.had, all, p.weights.Step(now), weight.Scale(servers, string(p.Scheduler)))
+	p.scale = weight.Scale(servers, string(p.Scheduler))
+	p.now = blend(p.Rules(), p.had, all, p.weights.Step(now), p.scale)
 	if p.now.Turned {
 		p.had, p.since = p.now.Quorum, now
 	}
@@ -205,7 +207,7 @@ func (p *pool) think(states map[string]health.State, words func(ipvs.ServiceKey,
 		p.hooked = p.had
 	}
 	p.thought = true
-	p.specs = p.place(words, weight.Scale(servers, string(p.Scheduler)))
+	p.specs = p.place(words)
 	return turns
 }
 
@@ -227,7 +229,7 @@ func (m *member) become(c condition, now time.Time) (turned bool) {
 
 // place is what the table is to hold. What an operator says of one address of the
 // service alone has its effect there.
-func (p *pool) place(words func(ipvs.ServiceKey, netip.AddrPort) word, scale int) (specs []ipvs.ServiceSpec) {
+func (p *pool) place(words func(ipvs.ServiceKey, netip.AddrPort) word) (specs []ipvs.ServiceSpec) {
 	for _, k := range p.keys {
 		v := p.now.Verdict
 		v.Places = slices.Clone(v.Places)
@@ -237,7 +239,7 @@ func (p *pool) place(words func(ipvs.ServiceKey, netip.AddrPort) word, scale int
 			case w.Drained != "":
 				at.Weight = 0
 			case w.Weight != nil && at.Weight > 0:
-				at.Weight = int(*w.Weight) * scale
+				at.Weight = int(*w.Weight) * p.scale
 			}
 		}
 		specs = append(specs, p.Placed(k, v))
