@@ -47,7 +47,7 @@ func wanted(desired *config.Desired, pools []*pool) (want director.Wanted, missi
 
 // loaded acts on a file that was read, or notes what is wrong with it.
 func (d *Daemon) loaded(r reading, now time.Time) error {
-	d.awaits = false
+	d.trial.awaits = false
 	err := r.err
 	var done []director.Change
 	if err == nil {
@@ -212,7 +212,7 @@ func (d *Daemon) act(now time.Time) {
 			specs = append(specs, p.specs...)
 		}
 	}
-	if len(specs) == 0 || d.trial != nil || d.awaits {
+	if len(specs) == 0 || d.trial.aside() {
 		return
 	}
 	if now.Before(d.faults.next(theTable)) {
@@ -266,7 +266,7 @@ func (d *Daemon) tell(p *pool, turns []turn) {
 // edited some, at everything now and then. What is not so is put right, and logged: the
 // file has the say.
 func (d *Daemon) look(now time.Time) {
-	if d.desired == nil || d.trial != nil || d.awaits || now.Before(d.faults.next(theTable)) {
+	if d.desired == nil || d.trial.aside() || now.Before(d.faults.next(theTable)) {
 		return
 	}
 	edits, err := d.table.Edits()

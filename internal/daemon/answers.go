@@ -103,7 +103,7 @@ func (d *Daemon) Plan(ctx context.Context) (plan listing.Plan, err error) {
 func (p *pool) answer(states map[string]health.State, have table) api.Service {
 	s := api.Service{
 		Name: p.Name, Scheduler: string(p.Scheduler), Up: p.had, Since: p.since, Quorum: max(p.Quorum, 1),
-		Weight: p.now.Live, FailOpen: p.now.Open, Sorry: p.now.Verdict.Sorry.Weight > 0,
+		Weight: p.now.Live, FailOpen: p.now.Open, Sorry: p.now.Sorry.Weight > 0,
 	}
 	for _, k := range p.keys {
 		s.Addresses = append(s.Addresses, keep.Service{ServiceKey: k})
@@ -115,7 +115,7 @@ func (p *pool) answer(states map[string]health.State, have table) api.Service {
 		at := sorry.Destination(p.keys[0])
 		given, listed := p.given(at)
 		s.Destinations = append(s.Destinations, api.Destination{
-			Address: keep.Server{AddrPort: at.Addr}, SorryOne: true, State: keep.Up, Since: p.since, Why: p.now.Verdict.Sorry.Why,
+			Address: keep.Server{AddrPort: at.Addr}, SorryOne: true, State: keep.Up, Since: p.since, Why: p.now.Sorry.Why,
 			Listed: listed, Connections: p.connections(sorry.Destination, have),
 			Weight: api.Weight{Configured: sorry.Weight, Now: float64(given), Table: given, Goal: float64(given), Reason: string(weight.Configured), About: weight.Configured.About()},
 		})

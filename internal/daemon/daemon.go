@@ -44,7 +44,7 @@ const (
 	// on trial, and how often weights move.
 	beat = time.Second
 	// inspection is how often it looks at the whole table.
-	inspection = 10 * time.Second
+	inspection = 5 * time.Second
 	// gather is for how long it waits after something turned, for more that turns
 	// with it.
 	gather = 20 * time.Millisecond
@@ -76,7 +76,7 @@ type Daemon struct {
 
 	retry     *reading // a file that could not be acted on
 	history   History
-	trial     *trial
+	trial     trial
 	awaits    bool      // a file that was confirmed is being read: until then nothing is changed
 	actAt     time.Time // when to write what has turned, zero if nothing has
 	inspectAt time.Time
@@ -205,13 +205,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 	others.Wait()
 	d.hooks.wait()
 	d.log.Info("stopped; the table stays as it is")
-	return d.trial.close()
+	return nil
 }
 
 // begin acts on the file at the start. What another process or a full table is in the
 // way of is tried again; what is the file's fault is not.
 func (d *Daemon) begin(first reading) error {
 	now := time.Now()
+	d.trial.begin(d.ledger)
 	done, err := d.adopt(first.desired, now)
 	passes := errors.Is(err, ipvs.ErrBusy) || errors.Is(err, ipvs.ErrNoSpace) || errors.Is(err, director.ErrPending)
 	if err != nil && !passes {

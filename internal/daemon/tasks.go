@@ -70,7 +70,10 @@ func (p *pool) buildable() error {
 			if err == nil {
 				continue
 			}
-			err = fmt.Errorf("%s: the check cannot be made: %w", t.place, err)
+			if why := errors.Unwrap(err); why != nil {
+				err = why // without the server: it is the same for all
+			}
+			err = fmt.Errorf("%s: the check of kind %s cannot be made: %w", t.place, t.spec.Kind, err)
 			if !said[err.Error()] {
 				said[err.Error()] = true
 				wrong = append(wrong, err)

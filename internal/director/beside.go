@@ -1,9 +1,8 @@
 package director
 
 import (
-	"bytes"
+	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 
@@ -19,27 +18,47 @@ func (l Ledger) Update(t *ipvs.Table, services []ipvs.ServiceSpec) (done ipvs.Ch
 	return done, err
 }
 
-// Follow returns the trial of changes that wait to be confirmed, for one who has not
-// made them and wants to know how it ends, or ErrNothingPending.
-func (l Ledger) Follow() (Pending, *Trial, error) {
-	p, err := l.Pending()
-	if err != nil {
-		return p, nil, err
-	}
+// confirmedSuffix is what the note of the last changes that were confirmed has behind the
+// name of the record.
+const confirmedSuffix = ".confirmed"
+
+// noteConfirmed writes down which changes were confirmed, for a director that has to
+// know which file is in force.
+func (l Ledger) noteConfirmed(p Pending) error {
 	path, err := l.path()
 	if err != nil {
-		return p, nil, err
+		return err
 	}
-	f, err := os.Open(path)
+	p.Before = Wanted{}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	path += confirmedSuffix
+	if err := os.WriteFile(path+".new", append(text, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// Confirmed returns the changes that were confirmed last, or ErrNothingPending if there
+// have been none.
+func (l Ledger) Confirmed() (p Pending, err error) {
+	path, err := l.path()
+	if err != nil {
+		return p, err
+	}
+	text, err := os.ReadFile(path + confirmedSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
-		return p, nil, ErrNothingPending
+		return p, ErrNothingPending
 	}
 	if err != nil {
-		return p, nil, err
+		return p, err
 	}
-	text, err := io.ReadAll(f)
-	if err != nil {
-		return p, nil, errors.Join(err, f.Close())
-	}
-	return p, &Trial{record: f, size: int64(bytes.IndexByte(text, '\n') + 1)}, nil
+	return p, json.Unmarshal(text, &p)
+}
+
+// Same says whether these are the same changes.
+func (p Pending) Same(q Pending) bool {
+	return p.Boot == q.Boot && p.PID == q.PID && p.Since.Equal(q.Since)
 }
