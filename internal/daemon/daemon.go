@@ -77,7 +77,6 @@ type Daemon struct {
 	retry     *reading // a file that could not be acted on
 	history   History
 	trial     trial
-	awaits    bool      // a file that was confirmed is being read: until then nothing is changed
 	actAt     time.Time // when to write what has turned, zero if nothing has
 	inspectAt time.Time
 	clock     clock
