@@ -77,7 +77,7 @@ func newPool(s config.Service, found []config.Destination, was *pool, have table
 	for i, d := range p.Destinations {
 		m := &member{Destination: d, name: d.Address.String(), found: i >= len(s.Destinations), since: now}
 		old := was.member(m.name)
-		weight, _ := weightOf(info, d.Destination(info.ServiceKey).Addr)
+		weight, listed := weightOf(info, d.Destination(info.ServiceKey).Addr)
 		switch {
 		case old != nil:
 			m.judged, m.up, m.since, m.rose, m.inTable = old.judged, old.up, old.since, old.rose, old.inTable
@@ -90,7 +90,8 @@ func newPool(s config.Service, found []config.Destination, was *pool, have table
 				t.spec.Start = kept.spec.Start
 			} else if was == nil && served && d.Weight > 0 {
 				t.spec.Start = health.StartDown
-				if weight > 0 {
+				// One that rests there, and would not be there if it was down, is drained.
+				if weight > 0 || listed && !d.Inhibit && !viaVIP(d) {
 					t.spec.Start = health.StartUp
 				}
 			}
