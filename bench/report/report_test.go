@@ -123,7 +123,7 @@ func TestTheReportReadsWellInEveryForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, got := range map[string]string{"report.txt": p.Text(), "report.md": p.Markdown(), "report.json": string(j) + "\n"} {
+	for name, got := range map[string]string{"report.txt": p.Text(), "report.markdown": p.Markdown(), "report.json": string(j) + "\n"} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("testdata", name)
 			if *update {
