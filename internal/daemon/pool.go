@@ -89,11 +89,7 @@ func newPool(s config.Service, found []config.Destination, was *pool, have table
 			if kept := old.task(t.key); kept != nil {
 				t.spec.Start = kept.spec.Start
 			} else if was == nil && served && d.Weight > 0 {
-				t.spec.Start = health.StartDown
-				// One that rests there, and would not be there if it was down, is drained.
-				if weight > 0 || listed && !d.Inhibit && !viaVIP(d) {
-					t.spec.Start = health.StartUp
-				}
+				t.spec.Start = startOf(d, weight, listed)
 			}
 			if j < len(d.Places) {
 				t.place = d.Places[j].String()
@@ -106,6 +102,15 @@ func newPool(s config.Service, found []config.Destination, was *pool, have table
 		p.had = !p.mourns(info)
 	}
 	return p
+}
+
+// startOf is what a server is taken for whose weight the table tells. One that rests
+// there, and would not be there if it was down, is drained.
+func startOf(d config.Destination, weight int32, listed bool) string {
+	if weight > 0 || listed && !d.Inhibit && !viaVIP(d) {
+		return health.StartUp
+	}
+	return health.StartDown
 }
 
 // mourns says that the sorry server stands in.
