@@ -104,7 +104,7 @@ type mail struct {
 	states   map[string]health.State
 	readings map[string]weight.Reading
 	reads    []reading
-	found    bool // other servers than before
+	newFound bool // other servers than before
 	// failures are how things went that others do, by what they are.
 	failures map[string]error
 }
@@ -311,7 +311,7 @@ func (d *Daemon) hear() {
 			d.soon(now)
 		}
 	}
-	if got.found {
+	if got.newFound {
 		d.search = true
 		d.takeOver(now)
 	}

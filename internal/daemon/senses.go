@@ -99,7 +99,7 @@ func (d *Daemon) found(s config.Service) (all []config.Destination) {
 // searched takes down that servers were looked for.
 func (d *Daemon) searched(r discovery.Report) {
 	d.inbox.put(func() {
-		d.inbox.mail.found = d.inbox.mail.found || r.Err == nil && r.Value
+		d.inbox.newFound = d.inbox.newFound || r.Err == nil && r.Value
 		if r.Err != nil || r.Before > 0 {
 			d.inbox.failures["discovery "+r.Key] = r.Err
 		}
