@@ -292,6 +292,7 @@ func translate(err error) error {
 		datapath.ErrFull:        ErrNoSpace,
 		datapath.ErrUnsupported: ErrUnsupported,
 		datapath.ErrNoTable:     ErrNoTable,
+		datapath.ErrLayout:      ErrLayout,
 	} {
 		if errors.Is(err, from) {
 			return verdict{is: to, why: err}

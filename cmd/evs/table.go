@@ -81,28 +81,37 @@ func unloadVerb() *cobra.Command {
 }
 
 func statusVerb() *cobra.Command {
-	return &cobra.Command{
-		Use:   "status",
-		Short: "show where the data path is attached, and what it counts",
+	cmd := &cobra.Command{
+		Use:   "status [--socket SOCKET]",
+		Short: "show where the data path is attached, what it counts, and how the director fares",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withTable(cmd.Context(), func(t *ipvs.Table) error {
+			err := withTable(cmd.Context(), func(t *ipvs.Table) error {
 				s, err := t.Status()
 				if errors.Is(err, ipvs.ErrNoTable) {
 					fmt.Fprintln(cmd.OutOrStdout(), ipvs.ErrNoTable)
 					return nil
+				}
+				if errors.Is(err, ipvs.ErrLayout) {
+					return printGenerations(cmd.OutOrStdout(), s)
 				}
 				if err != nil {
 					return err
 				}
 				return printStatus(cmd.OutOrStdout(), s)
 			})
+			return errors.Join(err, printDirector(cmd))
 		},
 	}
+	socketFlag(cmd)
+	return cmd
 }
 
 func printStatus(w io.Writer, s ipvs.Status) error {
 	fmt.Fprintf(w, "kernel       %s\n", s.Kernel)
+	if err := printGenerations(w, s); err != nil {
+		return err
+	}
 	fmt.Fprintf(w, "services     %d\n", s.Services)
 	fmt.Fprintf(w, "connections  %d, room for %d of IPv4 and %d of IPv6 (table of %.1f MiB)\n", s.Conns, s.Capacity, s.Capacity6, float64(s.Bytes)/(1<<20))
 	fmt.Fprintf(w, "half-open    %d of them, at most %d of IPv4 and %d of IPv6; %d gave way to newer ones\n", s.HalfOpen, s.HalfOpenPlaces, s.HalfOpenPlaces6, s.HalfOpenEvicted)

@@ -10,12 +10,13 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// loadAll makes one set of maps for the collections, loads their programs onto it,
-// pins those in dir and returns the maps. The kernel takes most of the time, to
+// loadAll makes one set of maps for the collections, but for those that are known,
+// loads their programs onto it, pins those in dir and returns the maps. It takes the
+// known maps over. The kernel takes most of the time, to
 // verify and to compile, and does so on as many processors as it is asked on: the
 // programs are loaded side by side.
-func loadAll(specs []*ebpf.CollectionSpec, dir string) (map[string]*ebpf.Map, error) {
-	shared, err := makeMaps(specs)
+func loadAll(specs []*ebpf.CollectionSpec, known map[string]*ebpf.Map, dir string) (map[string]*ebpf.Map, error) {
+	shared, err := makeMaps(specs, known)
 	if err != nil {
 		return nil, err
 	}
@@ -40,9 +41,10 @@ func loadAll(specs []*ebpf.CollectionSpec, dir string) (map[string]*ebpf.Map, er
 	return shared, nil
 }
 
-// makeMaps makes each map that the collections declare, once.
-func makeMaps(specs []*ebpf.CollectionSpec) (map[string]*ebpf.Map, error) {
+// makeMaps makes each map that the collections declare, once, unless it is known.
+func makeMaps(specs []*ebpf.CollectionSpec, known map[string]*ebpf.Map) (map[string]*ebpf.Map, error) {
 	shared := map[string]*ebpf.Map{}
+	maps.Copy(shared, known)
 	for _, spec := range specs {
 		for name, m := range spec.Maps {
 			if shared[name] != nil || !isShared(name, m) {
