@@ -88,7 +88,8 @@ carries() {
 no_connection() { ! on evs connection list | grep "$1" >/run/left; }
 established() { on evs connection list --state established | grep -q ESTABLISHED; }
 
-# shares checks that weights are kept, and that a connection is ended with a reset.
+# shares checks that weights are kept, that a connection outlives the programs, and that
+# it is ended with a reset.
 shares() {
 	quietly on ipvsadm -A -t 203.0.113.10:80 -s wrr
 	quietly on ipvsadm -a -t 203.0.113.10:80 -r 192.0.2.2 -m -w 3
@@ -99,6 +100,12 @@ shares() {
 	say "shares of the weights: kept"
 	evs lab exec --name k client1 nc 203.0.113.10 80 </dev/console & # which says nothing
 	until_so established
+	quietly on evs upgrade
+	cat /run/out
+	by_its_own_tc
+	established || fail "the upgrade ended a connection"
+	quietly evs lab get --name k --requests 4 http://203.0.113.10/
+	say "upgraded: the connection stayed"
 	quietly on evs connection flush --state established --reset=both
 	grep -q 'answered yet: 0' /run/out || fail "a client that waits was not asked"
 	wait # until it is reset
