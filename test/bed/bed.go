@@ -35,6 +35,7 @@ type Bed struct {
 	table   *ipvs.Table
 	clock   datapath.Editor
 	changed bool // something but the table is not as it was built
+	bent    bool // the same, but it can be put right
 }
 
 // New builds a bed whose interfaces are attached by mode. The calling goroutine
@@ -113,7 +114,7 @@ func (p *Beds) Lend(t *testing.T, mode ipvs.AttachMode) *Bed {
 		if err := b.build(mode); err != nil {
 			t.Fatalf("test bed: %v", errors.Join(err, b.close()))
 		}
-	} else if err := errors.Join(b.Enter(), b.wipe()); err != nil {
+	} else if err := errors.Join(b.Enter(), b.straighten(), b.wipe()); err != nil {
 		t.Fatalf("test bed: %v", errors.Join(err, b.close()))
 	}
 	t.Cleanup(func() {
@@ -141,6 +142,15 @@ func (p *Beds) take(mode ipvs.AttachMode) *Bed {
 	b := p.free[i]
 	p.free = slices.Delete(p.free, i, i+1)
 	return b
+}
+
+// straighten puts right what IP may have changed.
+func (b *Bed) straighten() error {
+	if !b.bent {
+		return nil
+	}
+	b.bent = false
+	return errors.Join(b.widen(), b.meet())
 }
 
 // wipe makes the table what it was at first.
