@@ -47,7 +47,7 @@ by_its_own_tc() {
 
 # asks URL wants both servers to answer three of six requests.
 asks() {
-	quietly evs lab get --name k --requests 6 "$1"
+	quietly evs lab get --name k --timeout 60s --requests 6 "$1"
 	for server in server1 server2; do
 		grep -q "^$server *3 " /run/out || fail "$1: $server did not answer its three"
 	done
@@ -94,7 +94,7 @@ shares() {
 	quietly on ipvsadm -A -t 203.0.113.10:80 -s wrr
 	quietly on ipvsadm -a -t 203.0.113.10:80 -r 192.0.2.2 -m -w 3
 	quietly on ipvsadm -a -t 203.0.113.10:80 -r 192.0.2.3 -m -w 1
-	quietly evs lab get --name k --requests 100 --concurrency 4 http://203.0.113.10/
+	quietly evs lab get --name k --timeout 60s --requests 100 --concurrency 4 http://203.0.113.10/
 	grep -q '^server1 *75 ' /run/out || fail "server1 did not get its three quarters"
 	by_its_own_tc
 	say "shares of the weights: kept"
@@ -104,7 +104,7 @@ shares() {
 	cat /run/out
 	by_its_own_tc
 	established || fail "the upgrade ended a connection"
-	quietly evs lab get --name k --requests 4 http://203.0.113.10/
+	quietly evs lab get --name k --timeout 60s --requests 4 http://203.0.113.10/
 	say "upgraded: the connection stayed"
 	quietly on evs connection flush --state established --reset=both
 	grep -q 'answered yet: 0' /run/out || fail "a client that waits was not asked"
