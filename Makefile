@@ -12,7 +12,7 @@ FUZZTIME     ?= 20s
 TEST_TIMEOUT ?= 15m
 
 # How many packages are tested at a time: most wait for packets, not for a processor.
-TESTS_BESIDE ?= $(shell echo $$((2 * $$(nproc))))
+TESTS_BESIDE ?= $(shell echo $$(($$(nproc) + 1)))
 
 # Packages whose tests take long, which begin first; and those that measure or look at
 # the whole machine, which have it to themselves.
