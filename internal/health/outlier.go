@@ -8,8 +8,8 @@ import (
 )
 
 // OutlierRules say when a server that fails its clients, as the data path sees it, is
-// left out for a while. It is compared with the others of its pool: what befalls all of
-// them, a flood or slow clients, is no server's fault.
+// left out for a while. It is compared with others of its pool: what befalls all of them,
+// a flood or slow clients, is no server's fault.
 type OutlierRules struct {
 	// Patience is the time that an answer to a SYN may take, Window of how long
 	// connections are looked at.
@@ -212,7 +212,7 @@ func (o *Outliers) candidates(now time.Time, seen []Seen) (all []candidate) {
 				continue
 			}
 			if others, known := o.others(now, seen, s.Name, sign); known && others <= share/2 {
-				worst.share, worst.why = share, fmt.Sprintf("%.0f%% of its latest %d connections are %s, of those of others %.0f%%", 100*share, of, sign.why, 100*others)
+				worst.share, worst.why = share, fmt.Sprintf("%.0f%% of its latest %d connections are %s, of those of healthier servers %.0f%%", 100*share, of, sign.why, 100*others)
 			}
 		}
 		if worst.share > 0 {
@@ -223,19 +223,33 @@ func (o *Outliers) candidates(now time.Time, seen []Seen) (all []candidate) {
 	return all
 }
 
-// others is the share of a symptom with all servers but one; false if they have too few
-// connections to compare with.
+// others is the share of a symptom with other servers, the healthiest of them that
+// together have connections enough to compare with; false if there are none. Were it
+// the mean of all, a pool of which most is dead would have no outliers.
 func (o *Outliers) others(now time.Time, seen []Seen, but string, sign symptom) (float64, bool) {
-	var sum stretch
+	type other struct {
+		stretch
+		share float64
+	}
+	var all []other
 	for _, s := range seen {
 		if s.Name != but {
-			more := o.stretch(o.servers[s.Name], now, sign.windows)
-			sum.given += more.given
-			sum.Counts = sum.Plus(more.Counts)
+			is := o.stretch(o.servers[s.Name], now, sign.windows)
+			if share, of := sign.share(is); of > 0 {
+				all = append(all, other{is, share})
+			}
 		}
 	}
-	share, of := sign.share(sum)
-	return share, of >= uint64(o.rules.Least)
+	slices.SortStableFunc(all, func(a, b other) int { return cmp.Compare(a.share, b.share) })
+	var sum stretch
+	for _, is := range all {
+		sum.given += is.given
+		sum.Counts = sum.Plus(is.Counts)
+		if share, of := sign.share(sum); of >= 2*uint64(o.rules.Least) {
+			return share, true
+		}
+	}
+	return 0, false
 }
 
 // allowed is how many of so many servers may be out.
