@@ -71,8 +71,9 @@ func NewOutliers(rules OutlierRules) *Outliers {
 	return &Outliers{rules, map[string]*watched{}}
 }
 
-// Set changes the rules. Who is out stays so for its time.
-func (o *Outliers) Set(rules OutlierRules) { o.rules = rules }
+// With is the judge with other rules, and what it remembers. Who is out stays so for its
+// time. Of the two only one may be used from then on.
+func (o *Outliers) With(rules OutlierRules) *Outliers { return &Outliers{rules, o.servers} }
 
 // A stretch is what happened of late: given are the connections of the window that had
 // time to be answered, the rest all that was counted since its beginning.
