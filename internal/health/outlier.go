@@ -84,8 +84,10 @@ type stretch struct {
 
 // A symptom is a way to fail.
 type symptom struct {
-	// windows is how many of them it takes to see it.
+	// windows is how many of them it takes to see it, least the share from which it
+	// is one, whatever the rules say.
 	windows time.Duration
+	least   float64
 	// share is how much of connections show it, of is how many there are to judge by.
 	share func(stretch) (share float64, of uint64)
 	why   string
@@ -102,18 +104,18 @@ const kernelPackets = 3
 
 // symptoms are the ways to fail that can be seen.
 var symptoms = []symptom{
-	{1, func(s stretch) (float64, uint64) {
+	{1, 0, func(s stretch) (float64, uint64) {
 		return part(s.given-min(s.Answered+s.Refused, s.given), s.given)
 	}, "unanswered"},
-	{1, func(s stretch) (float64, uint64) { return part(s.Refused, max(s.Conns, s.Refused)) }, "refused"},
+	{1, 0, func(s stretch) (float64, uint64) { return part(s.Refused, max(s.Conns, s.Refused)) }, "refused"},
 	// A SYN comes again after a second, so some of few are seen late.
-	{5, func(s stretch) (float64, uint64) { return part(s.Retried, max(s.Conns, s.Retried)) }, "begun again"},
-	{1, func(s stretch) (float64, uint64) {
-		if s.Answered == 0 {
-			return 0, 0
-		}
-		more := s.Packets - min(s.Packets, kernelPackets*s.Conns)
-		return 1 - min(2*float64(more)/float64(max(s.Conns, 1)), 1), s.Conns / 2
+	{5, 0, func(s stretch) (float64, uint64) { return part(s.Retried, max(s.Conns, s.Retried)) }, "begun again"},
+	// Behind a kernel that answers may also be somebody who is slow.
+	{2, 0.7, func(s stretch) (float64, uint64) {
+		answered := min(s.Answered, s.Conns)
+		least := kernelPackets*answered + (s.Conns - answered) + s.Retried
+		more := s.Packets - min(s.Packets, least)
+		return 1 - min(2*float64(more)/float64(max(answered, 1)), 1), answered / 2
 	}, "answered by its kernel alone"},
 }
 
@@ -209,7 +211,7 @@ func (o *Outliers) candidates(now time.Time, seen []Seen) (all []candidate) {
 		worst := candidate{name: s.Name}
 		for _, sign := range symptoms {
 			share, of := sign.share(o.stretch(o.servers[s.Name], now, sign.windows))
-			if of < uint64(o.rules.Least) || share < o.rules.Share || share <= worst.share {
+			if of < uint64(o.rules.Least) || share < max(o.rules.Share, sign.least) || share <= worst.share {
 				continue
 			}
 			if others, known := o.others(now, seen, s.Name, sign); known && others <= share/2 {
