@@ -143,6 +143,7 @@ func (d *Daemon) adopt(desired *config.Desired, now time.Time) ([]director.Chang
 	d.desired, d.pools, d.search = desired, p.pools, false
 	d.owned()
 	d.faults.note(theRecord, d.declare(now), now)
+	d.open(now)
 	d.tellInterfaces(p.missing, now)
 	d.faults.note(theTable, nil, now)
 	d.observe(now)

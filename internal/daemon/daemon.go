@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/evs-project/evs/internal/api"
 	"github.com/evs-project/evs/internal/config"
 	"github.com/evs-project/evs/internal/director"
 	"github.com/evs-project/evs/internal/discovery"
@@ -71,6 +72,7 @@ type Daemon struct {
 	inbox    inbox
 	faults   faults
 	keep     *keep.Store
+	server   *api.Server
 
 	desired *config.Desired
 	pools   []*pool
@@ -194,6 +196,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	defer d.table.Close()
+	d.server = api.NewServer(d, d.keep, d.log)
+	defer d.server.Close()
 	var cancel context.CancelFunc
 	d.alive, cancel = context.WithCancel(ctx)
 	first, seen := read(request{file: d.File, why: "start"})
@@ -366,6 +370,7 @@ func (d *Daemon) tick(now time.Time) {
 		r := *d.retry
 		_ = d.loaded(r, now) // noted as a fault
 	}
+	d.reopen(now)
 	d.look(now)
 	d.Supervisor.Status(d.summary())
 }
