@@ -143,6 +143,7 @@ func reloaded(t *testing.T, d *daemon, from int) {
 }
 
 func TestReloadsAndSIGKILLBreakNoConnectionButThoseOfRemovedServersAndTheNextStartHeals(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	dice := rand.New(rand.NewPCG(seed, 1))
