@@ -133,7 +133,7 @@ func TestTheTableIsAsTheFileAndTheChecksWantWhateverHappens(t *testing.T) {
 			d.await(from, "was not as the file", "changes=1")
 			d.await(from, "192.0.2.2:80", "weight 7", "weight 1")
 			cluster.On(t, l, lab.Director, "evs unload")
-			awaitWeights(t, l, 10*time.Second, allWell)
+			awaitWeights(t, l, 40*time.Second, allWell)
 		}},
 		{"a wrong file changes nothing, and is told with its place, once", func(t *testing.T) {
 			from := len(d.said())
