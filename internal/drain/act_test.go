@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,7 +125,7 @@ func TestALookCountsWhatIsAlive(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var e Eye
-			if got, err := e.Look(&c.table, ofFirst, start); err != nil || got != c.want {
+			if got, err := e.Look(&c.table, ofFirst, false, start); err != nil || got != c.want {
 				t.Errorf("%+v, %v; want %+v", got, err, c.want)
 			}
 		})
@@ -134,7 +135,7 @@ func TestALookCountsWhatIsAlive(t *testing.T) {
 func TestAServerWithoutConnectionsIsKnownByItsCounts(t *testing.T) {
 	all := table{services: []ipvs.ServiceInfo{service(web, server(first, 0, 1, 0, 0, 0))}}
 	var e Eye
-	if got, err := e.Look(&all, ofFirst, start); err != nil || got.Connections != 0 || all.scans != 0 {
+	if got, err := e.Look(&all, ofFirst, false, start); err != nil || got.Connections != 0 || all.scans != 0 {
 		t.Errorf("%+v, %v, after %d looks at each connection", got, err, all.scans)
 	}
 }
@@ -146,16 +147,23 @@ func TestLookingAtEachConnectionTakesALittleOfTheTime(t *testing.T) {
 		var e Eye
 		const seconds = 60
 		for i := range seconds {
-			if i == 1 { // the server's counts may have what is over, or not any more
-				all.services[0].Destinations[0].Inactive = 0
-			}
-			if got, err := e.Look(&all, ofFirst, time.Now()); err != nil || got.Connections != 1 {
+			if got, err := e.Look(&all, ofFirst, false, time.Now()); err != nil || got.Connections != 1 {
 				t.Fatalf("after %d s: %+v, %v", i, got, err)
 			}
 			time.Sleep(time.Second)
 		}
 		if most := seconds*int(time.Second)/int(scanShare*all.slow) + 1; all.scans > most || all.scans < 5 {
 			t.Errorf("%d looks in %d s, want %d at most", all.scans, seconds, most)
+		}
+		all.services[0].Destinations[0].Active = 0 // so that none may be left
+		all.conns = all.conns[1:]
+		scans := all.scans
+		time.Sleep(scanHopeful * all.slow)
+		if got, err := e.Look(&all, ofFirst, false, time.Now()); err != nil || got.Connections != 0 || all.scans != scans+1 {
+			t.Errorf("when none may be left: %+v, %v, after %d looks", got, err, all.scans-scans)
+		}
+		if got, err := e.Look(&all, ofFirst, true, time.Now()); err != nil || got.Connections != 0 || all.scans != scans+2 {
+			t.Errorf("when it is to be exact: %+v, %v, after %d looks", got, err, all.scans-scans)
 		}
 	})
 }
@@ -223,6 +231,55 @@ func TestWeightsAreChangedByHandAllOrNone(t *testing.T) {
 	})
 }
 
+// shared is a table that a test looks at while a drain goes on.
+type shared struct {
+	mu sync.Mutex
+	table
+}
+
+func (s *shared) Services() ([]ipvs.ServiceInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.table.Services()
+}
+
+func (s *shared) FlushConns(f ipvs.ConnFilter, o ipvs.FlushOptions) (ipvs.Flushed, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.table.FlushConns(f, o)
+}
+
+// fail has it fail from now on, or not any more.
+func (s *shared) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fails = err
+}
+
+func (s *shared) acts() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.flushed)
+}
+
+// heard is what was reported last.
+type heard struct {
+	mu   sync.Mutex
+	last error
+}
+
+func (h *heard) hear(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = err
+}
+
+func (h *heard) said() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.last
+}
+
 func TestTheDrainsOfAStoreAreCarriedOut(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state.json")
 	synctest.Test(t, func(t *testing.T) {
@@ -230,13 +287,14 @@ func TestTheDrainsOfAStoreAreCarriedOut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all := &table{services: []ipvs.ServiceInfo{service(web, server(first, 0, 1, 1, 0, 1))}, fails: errors.New("busy"),
-			conns: conns(1, ipvs.Conn{Protocol: ipvs.TCP, State: "ESTABLISHED"})}
-		var said []error
+		defer s.Close()
+		all := &shared{table: table{services: []ipvs.ServiceInfo{service(web, server(first, 0, 1, 1, 0, 1))}, fails: errors.New("busy"),
+			conns: conns(1, ipvs.Conn{Protocol: ipvs.TCP, State: "ESTABLISHED"})}}
+		var report heard
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
-			Watch(ctx, s, all, func(err error) { said = append(said, err) })
+			Watch(ctx, s, all, report.hear)
 			close(done)
 		}()
 		weight := int32(1)
@@ -251,18 +309,18 @@ func TestTheDrainsOfAStoreAreCarriedOut(t *testing.T) {
 			t.Helper()
 			time.Sleep(after)
 			synctest.Wait()
-			if got := s.Drains()[0].Phase; got != want || len(all.flushed) != flushed {
-				t.Errorf("%s, and %d acts; want %s and %d", got, len(all.flushed), want, flushed)
+			if got := s.Drains()[0].Phase; got != want || all.acts() != flushed {
+				t.Errorf("%s, and %d acts; want %s and %d", got, all.acts(), want, flushed)
 			}
 		}
 		phase(1500*time.Millisecond, keep.Draining, 0)
-		if len(said) < 2 || said[len(said)-1] == nil {
-			t.Errorf("what failed is not told: %v", said)
+		if report.said() == nil {
+			t.Error("what failed is not told")
 		}
-		all.fails = nil
+		all.fail(nil)
 		phase(time.Second, keep.Draining, 1)
-		if said[len(said)-1] != nil {
-			t.Errorf("what does not fail any more is told: %v", said)
+		if err := report.said(); err != nil {
+			t.Errorf("what does not fail any more is told: %v", err)
 		}
 		phase(time.Second, keep.Ended, 2)
 		if got := len(s.Overrides(time.Time{})); got != 1 {
