@@ -199,6 +199,12 @@ func TestWhatOperatorsSayIsKeptByTheDirector(t *testing.T) {
 			if out, code := d.verb(lab.ClientNode(1), "weights"); code != 1 || !strings.Contains(out, "serves another network namespace") {
 				t.Errorf("from another namespace: exit code %d:\n%s", code, out)
 			}
+			for _, verb := range []string{"drain", "undrain"} { // by its usual socket
+				out, err := l.Exec(t.Context(), lab.Director, "evs", verb, "192.0.2.2")
+				if err == nil || !strings.Contains(out, "is the director of this network namespace, but does not listen at") {
+					t.Errorf("evs %s without --socket: %v\n%s", verb, err, out)
+				}
+			}
 			d.write(strings.Replace(drainFile(1), "scheduler: rr", "scheduler: rrr", 1))
 			d.want(1, "evs.yaml:4:", "reload")
 			d.want(0, "failed", "status")
