@@ -170,6 +170,18 @@ func counters(dp *datapath.Table) (all []Counter, evicted uint64, err error) {
 // stay. It fails with ErrNoTable where there is no table.
 func (t *Table) Upgrade() error { return translate(t.editor.Upgrade(t.ctx)) }
 
+// Resize makes room in the table for so many connections of IPv4 and as many of IPv6,
+// while packets flow; 0 chooses by memory, as for a new table. Connections stay. The
+// table has the programs that this program has with it then. If not all connections that
+// there are would have room, it fails with ErrNoSpace and nothing has changed; it fails
+// with ErrNoTable where there is no table.
+func (t *Table) Resize(conns int) error {
+	if conns < 0 {
+		return fmt.Errorf("%d connections: %w", conns, ErrInvalid)
+	}
+	return translate(t.editor.Resize(t.ctx, datapath.Sizes{Conns: conns}))
+}
+
 // Unload removes the table of this network namespace: programs, services,
 // connections. It reports whether there was one. Remains of namespaces that
 // died with a table are cleared too.

@@ -39,11 +39,14 @@ func balanced(t *testing.T) *lab.Lab {
 	return l
 }
 
+// ways are how the data path is replaced: onto the same table, and onto other ones.
+var ways = []string{"evs upgrade", "evs resize --conns 200000", "evs resize --conns 10000", "evs resize --conns 0"}
+
 func TestUpgradesLoseNothing(t *testing.T) {
 	l := balanced(t)
 	x := start(t, l, asked(t, "EVS_LONG", 50), 2)
-	for range asked(t, "EVS_UPGRADES", 3) {
-		cluster.On(t, l, lab.Director, "evs upgrade")
+	for i := range asked(t, "EVS_UPGRADES", 4) {
+		cluster.On(t, l, lab.Director, ways[i%len(ways)])
 	}
 	x.end()
 }
