@@ -65,7 +65,7 @@ test-kernels: build ## load and balance on the oldest kernel EVS runs on, emulat
 	@scripts/deps.sh kernels
 	@scripts/kernels.sh bin/evs
 
-bench: root deps build ## measure the data path, in some five minutes, and check the bars (root)
+bench: root deps build ## measure everything, check the bars, write bench/out/report.md (root)
 	$(GO) run ./bench -check
 
 demo: root deps build ## show a load balancer at work, from nothing, in two minutes (root)

@@ -3,11 +3,20 @@ package api
 import (
 	"time"
 
+	"github.com/evs-project/evs/internal/config"
+	"github.com/evs-project/evs/internal/document"
 	"github.com/evs-project/evs/internal/keep"
 )
 
+// Header begins each document; the server fills it in.
+type Header struct {
+	APIVersion string `json:"apiVersion" about:"evs/v1: within it fields are added, never renamed, removed or given another meaning"`
+	Kind       string `json:"kind" about:"the name of the document"`
+}
+
 // Status is how the director itself fares.
 type Status struct {
+	Header  `json:",inline"`
 	Version string `json:"version" about:"of the program"`
 	PID     int    `json:"pid" about:"of its process"`
 	// Namespace is hostnet.Cookie's, in hexadecimal digits: clients tell by it whether
@@ -53,9 +62,8 @@ type Checks struct {
 
 // Services is the list of services.
 type Services struct {
-	APIVersion string    `json:"apiVersion" one:"evs/v1" about:"the version of the documents, within which fields are only added"`
-	Kind       string    `json:"kind" one:"Services" about:"the kind of this document"`
-	Services   []Service `json:"services" about:"in the order of the file"`
+	Header   `json:",inline"`
+	Services []Service `json:"services" about:"in the order of the file"`
 }
 
 // Service is an entry of the file: one virtual service, or several that share their
@@ -87,9 +95,35 @@ type Destination struct {
 	Weight     Weight      `json:"weight" about:"its weight, and why"`
 	// Connections are those of all addresses of the service.
 	Connections Connections `json:"connections" about:"how many it has, of all addresses of the service"`
+	Terms       Terms       `json:"drainTerms" about:"how it is drained if nothing else is said"`
 	// Drain and Override are as keep.Said has them; the server fills them in.
 	Drain    *keep.Drain    `json:"drain,omitempty" about:"if it is drained"`
 	Override *keep.Override `json:"override,omitempty" about:"if an operator has overridden something"`
+}
+
+// Terms are how a destination is drained, as in the file.
+type Terms struct {
+	For         Duration `json:"for" about:"how long its connections may take to end"`
+	AtDeadline  string   `json:"atDeadline" one:"leave reset" about:"what becomes of those left: leave, or reset, which tells both ends of TCP and schedules UDP anew"`
+	Persistence string   `json:"persistence" one:"respect ignore" about:"whether clients that are kept to it may still open connections"`
+}
+
+// TermsOf are those of the file.
+func TermsOf(d config.Drain) Terms { return Terms{Duration(d.For), d.AtDeadline, d.Persistence} }
+
+// file are the terms as the file has them, with what a file that says nothing leads to
+// if there are none.
+func (t Terms) file() config.Drain {
+	if t == (Terms{}) {
+		return StandardDrain()
+	}
+	return config.Drain{For: time.Duration(t.For), AtDeadline: t.AtDeadline, Persistence: t.Persistence}
+}
+
+// StandardDrain is how a file that says nothing of it has servers drained.
+func StandardDrain() (d config.Drain) {
+	document.Defaults(&d)
+	return d
 }
 
 // Connections are counts of the table.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/evs-project/evs/internal/document"
 	"github.com/evs-project/evs/internal/health"
 	"github.com/evs-project/evs/ipvs"
 )
@@ -58,6 +59,8 @@ type ServerTLS struct {
 	Certificate string `json:"certificate" about:"file of the listener's certificate, PEM"`
 	Key         string `json:"key" about:"file of its key, PEM"`
 	ClientCA    string `json:"clientCA" about:"file of the authorities whose certificates clients need, PEM"`
+	// Writers are common names, or DNS names.
+	Writers []string `json:"writers" about:"names in the certificates of those clients that may change something; the others may read"`
 }
 
 // Service is a virtual service, or several that share their servers: one for each
@@ -114,6 +117,9 @@ type Server struct {
 	SlowStart      time.Duration `json:"slowStart" default:"0s" min:"0s" max:"24h" about:"a server that comes up gets its weight little by little within this time"`
 	Drain          Drain         `json:"drain" about:"how it is drained"`
 	WeightSource   *WeightSource `json:"weightSource" about:"what its weight follows; without one it is as configured"`
+
+	// Places are where each check stands, for those who find later that it cannot be made.
+	Places []document.Place `json:"-"`
 }
 
 // Destination is a real server of a service.
