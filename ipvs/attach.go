@@ -2,6 +2,7 @@ package ipvs
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/evs-project/evs/internal/datapath"
@@ -171,15 +172,12 @@ func counters(dp *datapath.Table) (all []Counter, evicted uint64, err error) {
 func (t *Table) Upgrade() error { return translate(t.editor.Upgrade(t.ctx)) }
 
 // Resize makes room in the table for so many connections of IPv4 and as many of IPv6,
-// while packets flow; 0 chooses by memory, as for a new table. Connections stay. The
-// table has the programs that this program has with it then. If not all connections that
-// there are would have room, it fails with ErrNoSpace and nothing has changed; it fails
-// with ErrNoTable where there is no table.
+// while packets flow; 0 chooses by memory, as for a new table. It is to set
+// conn_tab_size: connections stay, and the table has the programs that this program has
+// with it then. If not all connections that there are would have room, it fails with
+// ErrNoSpace and nothing has changed.
 func (t *Table) Resize(conns int) error {
-	if conns < 0 {
-		return fmt.Errorf("%d connections: %w", conns, ErrInvalid)
-	}
-	return translate(t.editor.Resize(t.ctx, datapath.Sizes{Conns: conns}))
+	return t.SetSysctl("conn_tab_size", strconv.Itoa(conns))
 }
 
 // Unload removes the table of this network namespace: programs, services,

@@ -588,7 +588,8 @@ const (
 	controlSysctlSYSCTL_EXPIRE_UDP_ON_QUIESCENT   controlSysctl = 27
 	controlSysctlSYSCTL_MSS_CLAMP                 controlSysctl = 28
 	controlSysctlSYSCTL_TUN_RSS_SOURCE            controlSysctl = 29
-	controlSysctlSYSCTL_COUNT                     controlSysctl = 30
+	controlSysctlSYSCTL_CONN_TAB_SIZE             controlSysctl = 30
+	controlSysctlSYSCTL_COUNT                     controlSysctl = 31
 )
 
 type controlTemplateState uint32

@@ -43,11 +43,11 @@ type connTable struct {
 
 // connSlots is where in a bucket the slots are, and in them their fields.
 type connSlots struct {
-	slot, ends                                  field // arrays of a bucket; ends of IPv6 alone
-	size, endsSize, n                           int
-	life                                        int // where the word begins that changes as one
-	expires, state, flags, gen                  field
-	cport, vport, dst, proto, control           field
+	slot, ends                                   field // arrays of a bucket; ends of IPv6 alone
+	size, endsSize, n                            int
+	life                                         int // where the word begins that changes as one
+	expires, state, flags, gen                   field
+	cport, vport, dst, proto, control            field
 	nexthop, stamp, caddr, vaddr, caddr6, vaddr6 field
 }
 
@@ -220,41 +220,45 @@ func (t *connTable) changed(slot int) (record controlCarried, changed bool) {
 	conn := bucket[s.slot.at+slot%s.n*s.size:][:s.size]
 	for {
 		life, was := s.lifeOf(conn), t.lives[slot]
-		live, known := carriedLife(life), was != 0
-		template := uint8(s.proto.get(conn))&Template != 0
-		switch {
-		case !live && !known:
-			return record, false
-		case live && life == was && !template:
-			return record, false
-		case life>>genShift != was>>genShift:
-			was, known = 0, false // another one
+		if life>>genShift != was>>genShift {
+			was = 0 // another: if that had been carried, its time ends it there
 		}
-		if !live && !known {
-			t.lives[slot] = 0 // the one before is overwritten: its time ends it there
+		live := carriedLife(life)
+		template := uint8(s.proto.get(conn))&Template != 0
+		if !live && was == 0 {
+			t.lives[slot] = 0
+			return record, false
+		}
+		if life == was && !template {
 			return record, false
 		}
 		record = t.record(bucket, conn, slot%s.n)
-		if !live {
-			life = 0
+		if record.Was = was; live {
+			record.Life = life
 		}
-		record.Was, record.Life = was, life
-		if s.lifeOf(conn) != life && live {
+		if s.lifeOf(conn) != life {
 			continue // it changed meanwhile
 		}
-		if template && live {
-			held := record.NexthopStamp
-			if known {
-				record.NexthopStamp -= t.held[slot]
-			}
-			if known && life == was && record.NexthopStamp == 0 {
-				return record, false
-			}
-			t.held[slot] = held
+		if template && live && !t.holds(slot, &record) {
+			return record, false
 		}
-		t.lives[slot] = life
+		t.lives[slot] = record.Life
 		return record, true
 	}
+}
+
+// holds makes of how many connections a template holds how many more they are than when
+// it was last carried. False: neither that nor its life is another.
+func (t *connTable) holds(slot int, record *controlCarried) bool {
+	held := record.NexthopStamp
+	if record.Was != 0 {
+		record.NexthopStamp -= t.held[slot]
+		if record.Life == record.Was && record.NexthopStamp == 0 {
+			return false
+		}
+	}
+	t.held[slot] = held
+	return true
 }
 
 // record reads a slot but for its life.

@@ -188,7 +188,6 @@ func (a *rawArray) close() {
 	}
 }
 
-
 // unitKinds says what the units are that the services of the table pinned in dir use:
 // by their index, the name of the member of the union.
 func unitKinds(dir string, units *ebpf.Map, unit btf.Type) (map[int]string, error) {
