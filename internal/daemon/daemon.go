@@ -205,7 +205,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		cancel()
 		return first.err
 	}
-	d.history.Started, d.clock = time.Now(), newClock(time.Now())
+	d.history.Started = time.Now()
+	d.clock.day = d.history.Started
 	if err := d.begin(first); err != nil {
 		cancel()
 		return err
@@ -352,7 +353,7 @@ func (d *Daemon) reload(r request) {
 
 // tick looks after what nobody tells.
 func (d *Daemon) tick(now time.Time) {
-	if by := d.clock.leapt(now); by != 0 {
+	if by := d.clock.leapt(now, now.Sub(d.history.Started)); by != 0 {
 		d.log.Warn("the clock has leapt: nothing here goes by it but times that people read", "by", by)
 	}
 	for _, p := range d.pools {
