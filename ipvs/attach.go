@@ -74,6 +74,9 @@ type Status struct {
 	Capacity  int
 	Capacity6 int
 	Bytes     int64
+	// BytesEach are those that a connection of IPv4 takes, BytesEach6 one of IPv6,
+	// when the table is full.
+	BytesEach, BytesEach6 float64
 	// HalfOpen are those of them of which one end alone has spoken; not more than
 	// so many fit of IPv4 and of IPv6, and when those are reached the oldest give
 	// way. HalfOpenEvicted counts those that did.
@@ -115,6 +118,7 @@ func (t *Table) Status() (Status, error) {
 			return err
 		}
 		s.Capacity, s.Capacity6, s.Bytes = v4.Conns, v6.Conns, bytes
+		s.BytesEach, s.BytesEach6 = float64(v4.Bytes)/float64(v4.Conns), float64(v6.Bytes)/float64(v6.Conns)
 		s.HalfOpen, s.HalfOpenPlaces, s.HalfOpenPlaces6 = v4.HalfOpen+v6.HalfOpen, v4.HalfOpenPlaces, v6.HalfOpenPlaces
 		for _, err := range dp.Conns() {
 			if err != nil {

@@ -3,6 +3,7 @@ package upgrades
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strconv"
@@ -35,7 +36,7 @@ func asked(t *testing.T, variable string, otherwise int) int {
 // balanced brings up a lab whose director balances by masquerading.
 func balanced(t *testing.T) *lab.Lab {
 	t.Helper()
-	l := cluster.Up(t, lab.Spec{Name: "t-upgrade"})
+	l := cluster.Up(t, lab.Spec{Name: "t-upgrade", XDP: true})
 	for _, protocol := range []string{"-t", "-u"} {
 		cluster.On(t, l, lab.Director, fmt.Sprintf("ipvsadm -A %s %s:%d -s rr", protocol, lab.VIP(4), port))
 		for i := range l.Servers {
@@ -185,6 +186,67 @@ func TestAnUpgradeKilledAtAnyMomentLosesNothingAndTheNextEditGoesOn(t *testing.T
 	t.Logf("%d killed, %d of them while connections moved", killed, underway)
 	if killed == 0 {
 		t.Error("none was killed before it was done")
+	}
+	x.end()
+	counted(t, l)
+}
+
+// edits are what is done to a table meanwhile, none of which concerns a connection that
+// there is.
+var edits = []struct {
+	name string
+	do   func(t *ipvs.Table, n int) error
+}{
+	{"weights change", func(t *ipvs.Table, n int) error {
+		return t.EditDestination(served(ipvs.TCP), server(1+n%2, int32(1+n%5)))
+	}},
+	{"a server comes, to rest", func(t *ipvs.Table, _ int) error { return t.AddDestination(served(ipvs.TCP), server(9, 0)) }},
+	{"and goes", func(t *ipvs.Table, _ int) error { return t.DeleteDestination(served(ipvs.TCP), server(9, 0).Addr) }},
+	{"another scheduler", func(t *ipvs.Table, n int) error {
+		return t.EditService(ipvs.Service{ServiceKey: served(ipvs.UDP), Scheduler: []string{"wlc", "rr", "mh", "sh"}[n%4]})
+	}},
+	{"another service comes", func(t *ipvs.Table, n int) error {
+		return t.AddService(ipvs.Service{ServiceKey: other(n), Scheduler: "wrr"})
+	}},
+	{"with a server", func(t *ipvs.Table, n int) error { return t.AddDestination(other(n), server(1, 3)) }},
+	{"and another", func(t *ipvs.Table, n int) error { return t.AddDestination(other(n), server(2, 1)) }},
+	{"one of them goes", func(t *ipvs.Table, n int) error { return t.DeleteDestination(other(n), server(1, 0).Addr) }},
+	{"the service goes", func(t *ipvs.Table, n int) error { return t.DeleteService(other(n)) }},
+	{"the interfaces are attached by the other door", func(t *ipvs.Table, n int) error {
+		return t.Attach([]ipvs.AttachMode{ipvs.AttachXDP, ipvs.AttachTC}[n%2])
+	}},
+}
+
+func served(p ipvs.Protocol) ipvs.ServiceKey {
+	return ipvs.ServiceKey{Protocol: p, Addr: netip.AddrPortFrom(lab.VIP(4), port)}
+}
+
+func other(n int) ipvs.ServiceKey {
+	return ipvs.ServiceKey{Protocol: ipvs.TCP, Addr: netip.AddrPortFrom(lab.VIP(4), uint16(20_000+n%1_000))}
+}
+
+func server(n int, weight int32) ipvs.Destination {
+	return ipvs.Destination{Addr: netip.AddrPortFrom(lab.ServerAddr(n, 4), port), Method: ipvs.Masquerade, Weight: weight}
+}
+
+func TestEditsLoseNothing(t *testing.T) {
+	l := balanced(t)
+	x := start(t, l, asked(t, "EVS_LONG", 50), 2)
+	if err := l.Do(lab.Director, func() error {
+		table, err := ipvs.Open(t.Context())
+		if err != nil {
+			return err
+		}
+		defer table.Close()
+		for i := range asked(t, "EVS_EDITS", 20*len(edits)) {
+			edit := edits[i%len(edits)]
+			if err := edit.do(table, i/len(edits)); err != nil {
+				return fmt.Errorf("edit %d, %s: %w", i, edit.name, err)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
 	}
 	x.end()
 	counted(t, l)
