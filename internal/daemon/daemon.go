@@ -371,6 +371,7 @@ func (d *Daemon) tick(now time.Time) {
 		_ = d.loaded(r, now) // noted as a fault
 	}
 	d.reopen(now)
+	d.Supervisor.Alive(time.Now()) // each may have waited for another who edits the table
 	d.look(now)
 	d.Supervisor.Status(d.summary())
 }

@@ -3,11 +3,13 @@ package daemon
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -74,6 +76,24 @@ func TestTheJournalGetsALevelAndNoTime(t *testing.T) {
 	NewLog(&out, false).Info("the server is up")
 	if !strings.HasPrefix(out.String(), "time=") || !strings.Contains(out.String(), "level=INFO") {
 		t.Errorf("a terminal gets %q", out.String())
+	}
+}
+
+func TestTheJournalIsToldFromATerminalThatAServiceHasStarted(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var is syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &is); err != nil {
+		t.Fatal(err)
+	}
+	own := fmt.Sprintf("%d:%d", is.Dev, is.Ino)
+	for stream, want := range map[string]bool{own: true, "": false, "8:1": false} {
+		if got := ToJournal(f, stream); got != want {
+			t.Errorf("with JOURNAL_STREAM=%s it is the journal: %v", stream, got)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 )
 
 func TestServersThatAreFoundAndWeightsThatAreToldReachTheTable(t *testing.T) {
+	t.Parallel()
 	l := cluster.Up(t, lab.Spec{Name: "t-found", Servers: 3})
 	d := newDaemon(t, l)
 	found, load := filepath.Join(d.dir, "found.yaml"), filepath.Join(d.dir, "load-192.0.2.2")

@@ -64,6 +64,7 @@ func (f freezer) wake(i int) {
 const allWell = "192.0.2.2=1 192.0.2.3=1 192.0.2.4=1"
 
 func TestTheTableIsAsTheFileAndTheChecksWantWhateverHappens(t *testing.T) {
+	t.Parallel()
 	l := cluster.Up(t, lab.Spec{Name: "t-hands", Servers: 3})
 	d, servers := newDaemon(t, l), freezer{t, l}
 	hooks := filepath.Join(d.dir, "hooks")
