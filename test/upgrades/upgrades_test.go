@@ -27,7 +27,7 @@ func asked(t *testing.T, variable string, otherwise int) int {
 		return otherwise
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
+	if err != nil || n < 0 {
 		t.Fatalf("%s=%s: want a number, as in %s=100", variable, text, variable)
 	}
 	return n
@@ -51,10 +51,12 @@ var ways = []string{"evs upgrade", "evs resize --conns 200000", "evs resize --co
 
 func TestUpgradesLoseNothing(t *testing.T) {
 	l := balanced(t)
+	b := startBackground(t, l, asked(t, "EVS_RATE", 0))
 	x := start(t, l, asked(t, "EVS_LONG", 50), 2)
 	for i := range asked(t, "EVS_UPGRADES", len(ways)) {
 		cluster.On(t, l, lab.Director, ways[i%len(ways)])
 	}
+	b.end()
 	x.end()
 	counted(t, l)
 }
@@ -133,6 +135,7 @@ func exists(path string) bool {
 
 func TestAnUpgradeKilledAtAnyMomentLosesNothingAndTheNextEditGoesOn(t *testing.T) {
 	l := balanced(t)
+	b := startBackground(t, l, asked(t, "EVS_RATE", 0))
 	x := start(t, l, asked(t, "EVS_LONG", 50), 2)
 	mark := moving(t, l)
 	seed := uint64(time.Now().UnixNano())
@@ -187,6 +190,7 @@ func TestAnUpgradeKilledAtAnyMomentLosesNothingAndTheNextEditGoesOn(t *testing.T
 	if killed == 0 {
 		t.Error("none was killed before it was done")
 	}
+	b.end()
 	x.end()
 	counted(t, l)
 }
@@ -231,6 +235,7 @@ func server(n int, weight int32) ipvs.Destination {
 
 func TestEditsLoseNothing(t *testing.T) {
 	l := balanced(t)
+	b := startBackground(t, l, asked(t, "EVS_RATE", 0))
 	x := start(t, l, asked(t, "EVS_LONG", 50), 2)
 	if err := l.Do(lab.Director, func() error {
 		table, err := ipvs.Open(t.Context())
@@ -248,6 +253,7 @@ func TestEditsLoseNothing(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
+	b.end()
 	x.end()
 	counted(t, l)
 }
