@@ -61,7 +61,7 @@ check-generated: deps-generate ## compile them again and fail if anything change
 lint: ## format, vet, static analysis, style; the shell scripts too
 	@scripts/lint.sh $(GOLANGCI_LINT)
 
-test: root deps build ## run every test, one package after the other (root)
+test: root deps deps-generate build ## run every test, one package after the other (root)
 	@start=$$SECONDS; \
 	$(GO) test -count=1 -p 1 -timeout $(TEST_TIMEOUT) ./... \
 		|| { echo "make test: FAILED, see above"; exit 1; }; \
