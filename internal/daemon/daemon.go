@@ -68,6 +68,7 @@ type Daemon struct {
 	sources  *source.Runner
 	searches *discovery.Runner
 	loader   *loader
+	sights   sights
 	hooks    *hooks
 	inbox    inbox
 	faults   faults
@@ -245,6 +246,8 @@ func (d *Daemon) begin(first reading) error {
 func (d *Daemon) loop(ctx context.Context) {
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
+	glances := time.NewTicker(glance)
+	defer glances.Stop()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	said := d.keep.Changed()
@@ -263,6 +266,8 @@ func (d *Daemon) loop(ctx context.Context) {
 			d.reload(request{file: d.File, why: "asked to"})
 		case <-tick.C:
 			d.tick(time.Now())
+		case <-glances.C:
+			d.glance(time.Now())
 		case <-timer.C:
 		}
 		now := time.Now()
