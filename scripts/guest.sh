@@ -103,9 +103,10 @@ shares() {
 	quietly on evs upgrade
 	cat /run/out
 	by_its_own_tc
-	established || fail "the upgrade ended a connection"
+	quietly on evs resize --conns 20000
+	established || fail "the upgrade or the move to another table ended a connection"
 	quietly evs lab get --name k --timeout 60s --requests 4 http://203.0.113.10/
-	say "upgraded: the connection stayed"
+	say "upgraded, and resized: the connection stayed"
 	quietly on evs connection flush --state established --reset=both
 	grep -q 'answered yet: 0' /run/out || fail "a client that waits was not asked"
 	wait # until it is reset
