@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,15 +23,14 @@ const (
 
 // claim makes this process the director of the calling thread's network namespace, as
 // long as the file is open.
-func claim(dir string) (*os.File, error) {
-	cookie, err := hostnet.Cookie()
+func claim(dir, file string) (*os.File, error) {
+	path, err := claimPath(dir)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, fmt.Sprintf("%x.pid", cookie))
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
@@ -38,18 +38,47 @@ func claim(dir string) (*os.File, error) {
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		who, _ := os.ReadFile(path)
-		err = fmt.Errorf("process %s is the director of this network namespace already: end it first, or have it read its file anew with SIGHUP", strings.TrimSpace(string(who)))
+		pid, _, _ := strings.Cut(string(who), " ")
+		err = fmt.Errorf("process %s is the director of this network namespace already: end it first, or have it read its file anew with SIGHUP", pid)
 	}
 	if err == nil {
 		err = f.Truncate(0)
 	}
 	if err == nil {
-		_, err = fmt.Fprintln(f, os.Getpid())
+		_, err = fmt.Fprintf(f, "%d %s\n", os.Getpid(), file)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+func claimPath(dir string) (string, error) {
+	cookie, err := hostnet.Cookie()
+	return filepath.Join(dir, fmt.Sprintf("%x.pid", cookie)), err
+}
+
+// Running tells of the director that runs in the calling thread's network namespace: its
+// process, and the file that it acts on; false if there is none.
+func Running(dir string) (pid, file string, is bool, err error) {
+	path, err := claimPath(dir)
+	if err != nil {
+		return "", "", false, err
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", "", false, nil
+	}
+	if err != nil {
+		return "", "", false, err
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+		return "", "", false, err
+	}
+	text, err := io.ReadAll(f)
+	pid, file, _ = strings.Cut(strings.TrimSpace(string(text)), " ")
+	return pid, file, true, err
 }
 
 // A clock notices that the time of day has leapt. The loop's own times are monotonic.
