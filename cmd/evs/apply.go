@@ -184,8 +184,8 @@ func try(cmd *cobra.Command, file string, want director.Wanted, within time.Dura
 // alone says that there is no director, who would put back at once what is not as it
 // wants it.
 func alone() error {
-	pid, file, is, err := daemon.Running(daemon.Dir)
-	if is {
+	pid, file, err := daemon.Claimant(daemon.Dir)
+	if pid != "" {
 		err = fmt.Errorf("process %s is the director here and acts on %s, when it changes or by `evs reload`: change that file, or try another with --confirm", pid, file)
 	}
 	return err

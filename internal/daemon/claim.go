@@ -3,7 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,7 +35,12 @@ func claim(dir, file string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for range 20 { // somebody may only look (Claimant)
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		who, _ := os.ReadFile(path)
 		pid, _, _ := strings.Cut(string(who), " ")
@@ -58,27 +63,27 @@ func claimPath(dir string) (string, error) {
 	return filepath.Join(dir, fmt.Sprintf("%x.pid", cookie)), err
 }
 
-// Running tells of the director that runs in the calling thread's network namespace: its
-// process, and the file that it acts on; false if there is none.
-func Running(dir string) (pid, file string, is bool, err error) {
+// Claimant tells of the director of the calling thread's network namespace: the number
+// of its process, "" if there is none, and the file that it acts on.
+func Claimant(dir string) (pid, file string, err error) {
 	path, err := claimPath(dir)
 	if err != nil {
-		return "", "", false, err
+		return "", "", err
 	}
 	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", "", false, nil
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", "", nil
 	}
 	if err != nil {
-		return "", "", false, err
+		return "", "", err
 	}
 	defer f.Close()
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
-		return "", "", false, err
+		return "", "", err
 	}
-	text, err := io.ReadAll(f)
+	text, err := os.ReadFile(path)
 	pid, file, _ = strings.Cut(strings.TrimSpace(string(text)), " ")
-	return pid, file, true, err
+	return pid, file, err
 }
 
 // A clock notices that the time of day has leapt. The loop's own times are monotonic.
