@@ -14,6 +14,7 @@ import (
 // Table is what a drain looks at and acts on; *ipvs.Table is one.
 type Table interface {
 	Services() ([]ipvs.ServiceInfo, error)
+	Timeouts() (ipvs.Timeouts, error)
 	ConnsOf(ipvs.ConnFilter) iter.Seq2[ipvs.Conn, error]
 	FlushConns(ipvs.ConnFilter, ipvs.FlushOptions) (ipvs.Flushed, error)
 }
@@ -26,9 +27,12 @@ func New(scope keep.Scope, terms config.Drain, now time.Time) keep.Drain {
 	}
 }
 
-// scanShare bounds what looking at each single connection takes: of the time that
-// passes, one part of so many.
-const scanShare = 50
+// What looking at each single connection takes is bounded: of the time that passes, one
+// part of so many; more of it where it may be that none is left.
+const (
+	scanShare   = 50
+	scanHopeful = 5
+)
 
 // Eye looks at the servers of one drain, and remembers what takes long to see.
 type Eye struct {
@@ -42,10 +46,22 @@ type Eye struct {
 // though the table remembers them for a while.
 var over = map[string]bool{"TIME_WAIT": true, "CLOSE": true, "CLOSED": true}
 
+// silence is for how long a client has said nothing that has closed its end, when the
+// server is taken to have closed its own: where answers do not pass the director, that is
+// not seen. A server that still sent something would have it acknowledged.
+const silence = 30 * time.Second
+
+// dead reports whether a connection does not keep a server from going. fin is the timeout
+// of connections one end of which has closed.
+func dead(c ipvs.Conn, fin time.Duration) bool {
+	unseen := c.Method == ipvs.Route || c.Method == ipvs.Tunnel
+	return c.Probe || over[c.State] || unseen && c.State == "FIN_WAIT" && fin-c.Expires >= silence
+}
+
 // Look counts. What is over does not count, nor do connections by which checks ask a
-// server. A count of 0 is exact; between two looks at each connection others may be too
-// high.
-func (e *Eye) Look(t Table, scope keep.Scope, now time.Time) (Seen, error) {
+// server. A count of 0 is exact; others may be too high between two looks at each
+// connection, unless it is wanted exactly.
+func (e *Eye) Look(t Table, scope keep.Scope, exactly bool, now time.Time) (Seen, error) {
 	services, err := t.Services()
 	if err != nil {
 		return Seen{}, err
@@ -54,7 +70,11 @@ func (e *Eye) Look(t Table, scope keep.Scope, now time.Time) (Seen, error) {
 	if seen.Connections == 0 && seen.Destinations > 0 {
 		return seen, nil
 	}
-	if e.at.IsZero() || now.Sub(e.at) >= scanShare*e.took {
+	share := time.Duration(scanShare)
+	if seen.Connections <= e.dead {
+		share = scanHopeful
+	}
+	if exactly || e.at.IsZero() || now.Sub(e.at) >= share*e.took {
 		began := time.Now()
 		exact, err := e.scan(t, scope)
 		if err != nil {
@@ -89,13 +109,17 @@ func count(services []ipvs.ServiceInfo, scope keep.Scope) (seen Seen) {
 
 // scan counts connections one by one.
 func (e *Eye) scan(t Table, scope keep.Scope) (conns int, err error) {
+	to, err := t.Timeouts()
+	if err != nil {
+		return 0, err
+	}
 	e.dead, e.longest = 0, 0
 	for c, err := range t.ConnsOf(filter(scope)) {
 		switch {
 		case err != nil:
 			return 0, err
 		case c.Template:
-		case c.Probe || over[c.State]:
+		case dead(c, to.TCPFin):
 			e.dead++
 		default:
 			conns++
@@ -115,7 +139,7 @@ var templates = []string{"NONE", "ASSURED"}
 // Advance looks at the table and does what is to be done. It returns how the drain has
 // gone on: if that fails, not at all.
 func (e *Eye) Advance(t Table, d keep.Drain, now time.Time) (keep.Drain, error) {
-	seen, err := e.Look(t, d.Scope, now)
+	seen, err := e.Look(t, d.Scope, d.Phase == keep.Draining && !now.Before(d.Deadline), now)
 	if err != nil {
 		return d, fmt.Errorf("drain of %s: %w", d.Scope, err)
 	}
