@@ -64,9 +64,21 @@ func (s *Server) known() []Service {
 				said := s.store.Said(k.ServiceKey, d.Address.AddrPort, now)
 				d.Drain, d.Override = cmp.Or(d.Drain, said.Drain), cmp.Or(d.Override, said.Override)
 			}
+			d.explain()
 		}
 	}
 	return all
+}
+
+// explain gives the weight of a server of which operators have said something that
+// reason: it goes before what the weight would be otherwise.
+func (d *Destination) explain() {
+	switch {
+	case d.Drain != nil:
+		d.Weight.Reason, d.Weight.About = "drain", "it is drained: no new connections"
+	case d.Override != nil && d.Override.Weight != nil:
+		d.Weight.Reason, d.Weight.About = "override", "an operator has set it by hand"
+	}
 }
 
 func (s *Server) services(*http.Request) (any, error) {
@@ -75,7 +87,7 @@ func (s *Server) services(*http.Request) (any, error) {
 
 func (s *Server) weights(*http.Request) (any, error) {
 	all := []ServerWeight{}
-	for _, service := range s.director.Services() {
+	for _, service := range s.known() {
 		for _, d := range service.Destinations {
 			all = append(all, ServerWeight{service.Name, d.Address, d.State, d.Weight})
 		}

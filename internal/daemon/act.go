@@ -117,7 +117,7 @@ func (d *Daemon) propose(desired *config.Desired, now time.Time) (p proposal, er
 	p.turns = map[*pool][]turn{}
 	var wrong []error
 	for _, s := range desired.Services {
-		next := newPool(s, nil, old[s.Name], have, now)
+		next := newPool(s, d.found(s), old[s.Name], have, now)
 		wrong = append(wrong, next.buildable())
 		p.turns[next] = next.think(d.states, d.words, now)
 		p.pools = append(p.pools, next)
@@ -133,13 +133,17 @@ func (d *Daemon) adopt(desired *config.Desired, now time.Time) ([]director.Chang
 	if err != nil {
 		return nil, err
 	}
+	if err = d.pose(questionsOf(p.pools)); err != nil {
+		return nil, errors.Join(err, d.pose(questionsOf(d.pools)))
+	}
 	done, err := d.ledger.Apply(d.table, p.want)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, d.pose(questionsOf(d.pools)))
 	}
-	d.desired, d.pools = desired, p.pools
+	d.desired, d.pools, d.search = desired, p.pools, false
 	d.owned()
 	d.faults.note(theRecord, d.declare(now), now)
+	d.open(now)
 	d.tellInterfaces(p.missing, now)
 	d.faults.note(theTable, nil, now)
 	d.observe(now)

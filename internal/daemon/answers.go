@@ -137,7 +137,7 @@ func (p *pool) answerServer(m *member, is standing, states map[string]health.Sta
 	at := m.Destination.Destination(p.keys[0])
 	d := api.Destination{
 		Address: keep.Server{AddrPort: at.Addr}, Discovered: m.found, State: keep.Down, Since: m.since,
-		Connections: p.connections(m.Destination.Destination, have),
+		Connections: p.connections(m.Destination.Destination, have), Terms: api.TermsOf(m.Drain),
 	}
 	if is.up {
 		d.State = keep.Up

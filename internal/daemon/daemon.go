@@ -4,19 +4,23 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/evs-project/evs/internal/api"
 	"github.com/evs-project/evs/internal/config"
 	"github.com/evs-project/evs/internal/director"
+	"github.com/evs-project/evs/internal/discovery"
 	"github.com/evs-project/evs/internal/health"
 	"github.com/evs-project/evs/internal/keep"
+	"github.com/evs-project/evs/internal/source"
+	"github.com/evs-project/evs/internal/weight"
 	"github.com/evs-project/evs/ipvs"
 )
 
@@ -60,21 +64,26 @@ type Daemon struct {
 	ledger director.Ledger
 	table  *ipvs.Table
 	runner *health.Runner
-	loader *loader
-	hooks  *hooks
-	inbox  inbox
-	faults faults
-	keep   *keep.Store
+	// sources and searches ask for weights and for servers.
+	sources  *source.Runner
+	searches *discovery.Runner
+	loader   *loader
+	hooks    *hooks
+	inbox    inbox
+	faults   faults
+	keep     *keep.Store
+	server   *api.Server
 
 	desired *config.Desired
 	pools   []*pool
-	owners  map[string]*pool // of tasks
+	owners  map[string]owner // of tasks
 	states  map[string]health.State
 	marks   marks
 	stale   bool   // checks via the VIP are led by marks that are no more
 	edits   uint64 // as ipvs.Table.Edits, after the last edit of the daemon's own
 
 	retry     *reading // a file that could not be acted on
+	search    bool     // servers were found that have not been taken over
 	history   History
 	trial     trial
 	actAt     time.Time // when to write what has turned, zero if nothing has
@@ -94,8 +103,10 @@ type History struct {
 
 // mail is what happened elsewhere.
 type mail struct {
-	states map[string]health.State
-	reads  []reading
+	states   map[string]health.State
+	readings map[string]weight.Reading
+	reads    []reading
+	newFound bool // other servers than before
 	// failures are how things went that others do, by what they are.
 	failures map[string]error
 }
@@ -129,7 +140,7 @@ func (b *inbox) take() mail {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	got := b.mail
-	b.mail = mail{states: map[string]health.State{}, failures: map[string]error{}}
+	b.mail = mail{states: map[string]health.State{}, readings: map[string]weight.Reading{}, failures: map[string]error{}}
 	return got
 }
 
@@ -142,10 +153,14 @@ func New(o Options) *Daemon {
 	}
 	d.inbox.wake, d.inbox.calls = make(chan struct{}, 1), make(chan func())
 	d.inbox.take()
-	d.runner = health.NewRunner(checksAtOnce(), rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), d.report)
+	d.runner = health.NewRunner(checksAtOnce(), newDice(), d.report)
+	d.sources = source.NewRunner(checksAtOnce()/8, newDice(), d.counts, d.heard)
+	d.searches = discovery.NewRunner(checksAtOnce()/8, newDice(), filepath.Join(filepath.Dir(o.State), "discovered"), d.searched)
 	d.loader = newLoader(func(r reading) { d.inbox.put(func() { d.inbox.reads = append(d.inbox.reads, r) }) })
 	return d
 }
+
+func newDice() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
 
 // checksAtOnce is how many checks may run at once: each may have a socket open, and
 // half of those that there may be are for other purposes.
@@ -181,6 +196,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	defer d.table.Close()
+	d.server = api.NewServer(d, d.keep, d.log)
+	defer d.server.Close()
 	var cancel context.CancelFunc
 	d.alive, cancel = context.WithCancel(ctx)
 	first, seen := read(request{file: d.File, why: "start"})
@@ -195,6 +212,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	var others sync.WaitGroup
 	others.Go(func() { d.runner.Run(d.alive) })
+	others.Go(func() { d.sources.Run(d.alive) })
+	others.Go(func() { d.searches.Run(d.alive) })
 	others.Go(func() { d.loader.run(d.alive, d.File, seen) })
 	others.Go(func() { d.drain(d.alive) })
 	d.Supervisor.Ready(d.summary())
@@ -285,11 +304,20 @@ func (d *Daemon) hear() {
 		d.faults.note(what, err, now)
 	}
 	for key, state := range got.states {
-		if p := d.owners[key]; p != nil {
+		if p := d.owners[key].pool; p != nil {
 			d.states[key] = state
 			p.dirty = true
 			d.soon(now)
 		}
+	}
+	for key, r := range got.readings {
+		if of := d.owners[key]; of.pool != nil && of.pool.hear(of.server, r) {
+			d.soon(now)
+		}
+	}
+	if got.newFound {
+		d.search = true
+		d.takeOver(now)
 	}
 	for _, r := range got.reads {
 		err := d.loaded(r, now)
@@ -334,25 +362,16 @@ func (d *Daemon) tick(now time.Time) {
 		}
 	}
 	d.watchTrial(now)
+	if d.search && !now.Before(d.faults.next(theFound)) {
+		d.takeOver(now)
+	}
 	if d.retry != nil && !now.Before(d.faults.next(theFile)) {
 		r := *d.retry
 		_ = d.loaded(r, now) // noted as a fault
 	}
+	d.reopen(now)
 	d.look(now)
 	d.Supervisor.Status(d.summary())
-}
-
-// owned says whose tasks are whose.
-func (d *Daemon) owned() {
-	d.owners = map[string]*pool{}
-	for _, p := range d.pools {
-		for _, m := range p.members {
-			for _, t := range m.checks {
-				d.owners[t.key] = p
-			}
-		}
-	}
-	maps.DeleteFunc(d.states, func(key string, _ health.State) bool { return d.owners[key] == nil })
 }
 
 // summary is the daemon in a line.

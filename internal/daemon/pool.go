@@ -77,7 +77,7 @@ func newPool(s config.Service, found []config.Destination, was *pool, have table
 	for i, d := range p.Destinations {
 		m := &member{Destination: d, name: d.Address.String(), found: i >= len(s.Destinations), since: now}
 		old := was.member(m.name)
-		weight, _ := weightOf(info, d.Destination(info.ServiceKey).Addr)
+		weight, listed := weightOf(info, d.Destination(info.ServiceKey).Addr)
 		switch {
 		case old != nil:
 			m.judged, m.up, m.since, m.rose, m.inTable = old.judged, old.up, old.since, old.rose, old.inTable
@@ -89,10 +89,7 @@ func newPool(s config.Service, found []config.Destination, was *pool, have table
 			if kept := old.task(t.key); kept != nil {
 				t.spec.Start = kept.spec.Start
 			} else if was == nil && served && d.Weight > 0 {
-				t.spec.Start = health.StartDown
-				if weight > 0 {
-					t.spec.Start = health.StartUp
-				}
+				t.spec.Start = startOf(d, weight, listed)
 			}
 			if j < len(d.Places) {
 				t.place = d.Places[j].String()
@@ -105,6 +102,15 @@ func newPool(s config.Service, found []config.Destination, was *pool, have table
 		p.had = !p.mourns(info)
 	}
 	return p
+}
+
+// startOf is what a server is taken for whose weight the table tells. One that rests
+// there, and would not be there if it was down, is drained.
+func startOf(d config.Destination, weight int32, listed bool) string {
+	if weight > 0 || listed && !d.Inhibit && !viaVIP(d) {
+		return health.StartUp
+	}
+	return health.StartDown
 }
 
 // mourns says that the sorry server stands in.

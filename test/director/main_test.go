@@ -63,7 +63,9 @@ func (d *daemon) write(text string) {
 // start starts it, and waits until it acts on its file.
 func (d *daemon) start() {
 	d.t.Helper()
-	cmd := exec.Command("evs", "director", "--config", d.file, "--state", filepath.Join(d.dir, "state.json"))
+	cmd := exec.Command("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set="+capabilities(d.t),
+		"evs", "director", "--config", d.file, "--state", filepath.Join(d.dir, "state.json"))
+	cmd.Env = append(os.Environ(), "EVS_BPFFS=/sys/fs/bpf")
 	out, err := cmd.StderrPipe()
 	if err != nil {
 		d.t.Fatal(err)
@@ -83,6 +85,25 @@ func (d *daemon) start() {
 		d.ended <- cmd.Wait()
 	}()
 	d.await(from, "acts on the file")
+}
+
+// capabilities are those that the unit of the director leaves it, in setpriv's words.
+func capabilities(t *testing.T) string {
+	t.Helper()
+	unit, err := os.ReadFile("../../packaging/evs-director.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(unit), "CapabilityBoundingSet=")
+	if !found {
+		t.Fatal("the unit of the director names no capabilities")
+	}
+	line, _, _ := strings.Cut(after, "\n")
+	set := "-all"
+	for _, name := range strings.Fields(line) {
+		set += ",+" + strings.ToLower(strings.TrimPrefix(name, "CAP_"))
+	}
+	return set
 }
 
 // kill ends it at once.
