@@ -19,14 +19,14 @@ const streamModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
 // Haproxy hands bytes on between two connections, with so many threads.
 func Haproxy(threads int) func(context.Context, Service) (Stop, error) {
 	return func(ctx context.Context, s Service) (Stop, error) {
-		return proxy(ctx, s, haproxyConfig(s, threads), "haproxy", "-db", "-f")
+		return proxy(ctx, s, haproxyConfig(s, threads), "haproxy", "-q", "-db", "-f")
 	}
 }
 
 func haproxyConfig(s Service, threads int) string {
 	return fmt.Sprintf(`global
 	nbthread %d
-	maxconn 20000
+	maxconn 4000
 defaults
 	mode tcp
 	timeout connect 5s
@@ -50,8 +50,8 @@ func nginxConfig(s Service, workers int) string {
 daemon off;
 worker_processes %d;
 pid nginx.pid;
-error_log stderr error;
-events { worker_connections 20000; }
+error_log stderr crit;
+events { worker_connections 4000; }
 stream {
 	server {
 		listen %s backlog=4096 reuseport;

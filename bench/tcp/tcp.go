@@ -148,7 +148,7 @@ func (s Suite) rounds(ctx context.Context, racers []*racer, turn func(context.Co
 // full is a turn at full load.
 func (s Suite) full(ctx context.Context, r *racer) error {
 	return r.path.Client.Do(func() error {
-		rate, err := wrk(ctx, "http://"+service.VIP.String()+"/", 1, connections, s.Round)
+		rate, err := wrk(ctx, "http://"+service.VIP.String()+"/", runtime.NumCPU(), connections, s.Round)
 		r.rates = append(r.rates, rate)
 		return err
 	})
