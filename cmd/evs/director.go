@@ -53,7 +53,7 @@ func direct(cmd *cobra.Command, file, state string) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	err = daemon.New(daemon.Options{
-		Version: version, File: absolute(file), Log: daemon.NewLog(cmd.ErrOrStderr(), os.Getenv("JOURNAL_STREAM") != ""),
+		Version: version, File: absolute(file), Log: daemon.NewLog(cmd.ErrOrStderr(), daemon.ToJournal(os.Stderr, os.Getenv("JOURNAL_STREAM"))),
 		State: state, Hangups: hangups, Ledger: ledger, Dir: daemon.Dir, Supervisor: supervisor,
 	}).Run(cmd.Context())
 	var wrong document.Problems

@@ -278,6 +278,9 @@ func (d *Daemon) look(now time.Time) {
 		return
 	}
 	d.act(now) // so that what is not written yet is not taken for another's
+	if now.Before(d.faults.next(theTable)) {
+		return
+	}
 	d.inspectAt = now.Add(inspection)
 	done, err := d.mend(now)
 	if errors.Is(err, director.ErrPending) {

@@ -53,14 +53,15 @@ func claim(dir string) (*os.File, error) {
 }
 
 // A clock notices that the time of day has leapt. The loop's own times are monotonic.
-type clock struct{ last time.Time }
+type clock struct {
+	day    time.Time     // the time of day when it was last looked at
+	passed time.Duration // and how much time had passed since the start
+}
 
-func newClock(now time.Time) clock { return clock{now} }
-
-// leapt is by how much, 0 if it has not.
-func (c *clock) leapt(now time.Time) time.Duration {
-	by := now.Round(0).Sub(c.last.Round(0)) - now.Sub(c.last)
-	c.last = now
+// leapt is by how much it has since the last look, 0 if it has not.
+func (c *clock) leapt(day time.Time, passed time.Duration) time.Duration {
+	by := day.Round(0).Sub(c.day.Round(0)) - (passed - c.passed)
+	c.day, c.passed = day, passed
 	if by.Abs() < leap {
 		return 0
 	}

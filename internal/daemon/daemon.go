@@ -68,6 +68,7 @@ type Daemon struct {
 	sources  *source.Runner
 	searches *discovery.Runner
 	loader   *loader
+	sights   sights
 	hooks    *hooks
 	inbox    inbox
 	faults   faults
@@ -205,7 +206,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		cancel()
 		return first.err
 	}
-	d.history.Started, d.clock = time.Now(), newClock(time.Now())
+	d.history.Started = time.Now()
+	d.clock.day = d.history.Started
 	if err := d.begin(first); err != nil {
 		cancel()
 		return err
@@ -244,6 +246,8 @@ func (d *Daemon) begin(first reading) error {
 func (d *Daemon) loop(ctx context.Context) {
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
+	glances := time.NewTicker(glance)
+	defer glances.Stop()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	said := d.keep.Changed()
@@ -262,6 +266,8 @@ func (d *Daemon) loop(ctx context.Context) {
 			d.reload(request{file: d.File, why: "asked to"})
 		case <-tick.C:
 			d.tick(time.Now())
+		case <-glances.C:
+			d.glance(time.Now())
 		case <-timer.C:
 		}
 		now := time.Now()
@@ -352,7 +358,7 @@ func (d *Daemon) reload(r request) {
 
 // tick looks after what nobody tells.
 func (d *Daemon) tick(now time.Time) {
-	if by := d.clock.leapt(now); by != 0 {
+	if by := d.clock.leapt(now, now.Sub(d.history.Started)); by != 0 {
 		d.log.Warn("the clock has leapt: nothing here goes by it but times that people read", "by", by)
 	}
 	for _, p := range d.pools {
@@ -370,6 +376,7 @@ func (d *Daemon) tick(now time.Time) {
 		_ = d.loaded(r, now) // noted as a fault
 	}
 	d.reopen(now)
+	d.Supervisor.Alive(time.Now()) // each may have waited for another who edits the table
 	d.look(now)
 	d.Supervisor.Status(d.summary())
 }

@@ -3,10 +3,24 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
+	"syscall"
 )
+
+// ToJournal reports whether a file is the journal, which is what $JOURNAL_STREAM says of
+// one: its device and inode. Programs that a service starts inherit the variable, too.
+func ToJournal(f *os.File, stream string) bool {
+	info, err := f.Stat()
+	if err != nil || stream == "" {
+		return false
+	}
+	is, ok := info.Sys().(*syscall.Stat_t)
+	return ok && stream == fmt.Sprintf("%d:%d", is.Dev, is.Ino)
+}
 
 // NewLog logs to w, a line for each record. For the journal, which has times of its
 // own, a line begins with its level as syslog numbers it and has no time.

@@ -114,6 +114,7 @@ func stays(t *testing.T, l *lab.Lab, want string) {
 }
 
 func TestWhatOperatorsSayIsKeptByTheDirector(t *testing.T) {
+	t.Parallel()
 	l := cluster.Up(t, lab.Spec{Name: "t-drains", Servers: 2})
 	d := newDaemon(t, l)
 	d.write(drainFile(1))

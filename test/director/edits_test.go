@@ -19,10 +19,10 @@ import (
 
 // edited is a random file of a director. Servers 1 and 2 of the echo service are always
 // in it, server 3 if more says so; all else changes.
-func edited(dice *rand.Rand, more bool) string {
+func edited(dice *rand.Rand, more bool, schedulers ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "settings: {conn_reuse_mode: \"%d\"}\ntimeouts: {udp: %ds}\nservices:\n", dice.IntN(2), 100+dice.IntN(100))
-	fmt.Fprintf(&b, "- name: echo\n  tcp: 203.0.113.10:7\n  scheduler: %s\n  method: masq\n", []string{"rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "mh"}[dice.IntN(8)])
+	fmt.Fprintf(&b, "- name: echo\n  tcp: 203.0.113.10:7\n  scheduler: %s\n  method: masq\n", schedulers[dice.IntN(len(schedulers))])
 	fmt.Fprintf(&b, "  check: {kind: tcp, interval: %dms}\n  destinations:\n", 200+dice.IntN(300))
 	servers := []int{1, 2}
 	if more {
@@ -143,12 +143,13 @@ func reloaded(t *testing.T, d *daemon, from int) {
 }
 
 func TestReloadsAndSIGKILLBreakNoConnectionButThoseOfRemovedServersAndTheNextStartHeals(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	dice := rand.New(rand.NewPCG(seed, 1))
 	l := cluster.Up(t, lab.Spec{Name: "t-reloads", Servers: 3})
 	d := newDaemon(t, l)
-	d.write(edited(dice, true))
+	d.write(edited(dice, true, "rr")) // to all of them
 	d.start()
 	c := &lives{stop: make(chan struct{}), broken: map[string]error{}}
 	c.open(t, l, 500)
@@ -158,7 +159,7 @@ func TestReloadsAndSIGKILLBreakNoConnectionButThoseOfRemovedServersAndTheNextSta
 	}
 	n, kills := reloads(t), 0
 	for i := range n {
-		d.write(edited(dice, dice.IntN(3) > 0))
+		d.write(edited(dice, dice.IntN(3) > 0, "rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "mh"))
 		from := len(d.said())
 		if i%10 != 9 {
 			reloaded(t, d, from)
