@@ -139,29 +139,32 @@ func (s Suite) trial(ctx context.Context, tr trial, p *ebpf.Program, stands []*h
 
 // turn is what a packet costs above the empty program, with a thread for each stand.
 func (s Suite) turn(tr trial, p *ebpf.Program, stands []*harness.Harness) (float64, error) {
-	empty := make([]*ebpf.Program, len(stands))
-	target := make([]*ebpf.Program, len(stands))
-	for i, h := range stands {
-		e, err := h.Empty(p)
+	base, err := s.together(tr, stands, func(h *harness.Harness, play harness.Play) (harness.Outcome, error) {
+		empty, err := h.Empty(p)
 		if err != nil {
-			return 0, err
+			return harness.Outcome{}, err
 		}
-		empty[i], target[i] = e, p
-	}
-	base, err := s.together(tr, empty, stands)
+		return h.Run(empty, play)
+	})
 	if err != nil {
 		return 0, err
 	}
-	cost, err := s.together(tr, target, stands)
+	cost, err := s.together(tr, stands, func(h *harness.Harness, play harness.Play) (harness.Outcome, error) {
+		o, err := h.Run(p, play)
+		if err == nil {
+			err = o.Complete()
+		}
+		return o, err
+	})
 	if err != nil || !tr.fresh {
 		return cost - base, err
 	}
 	return cost - base, forget()
 }
 
-// together runs the programs at once, each on a processor of its own, and returns the
+// together has all stands run at once, each on a processor of its own, and returns the
 // mean cost of a packet.
-func (s Suite) together(tr trial, programs []*ebpf.Program, stands []*harness.Harness) (float64, error) {
+func (s Suite) together(tr trial, stands []*harness.Harness, run func(*harness.Harness, harness.Play) (harness.Outcome, error)) (float64, error) {
 	costs, errs := make([]float64, len(stands)), make([]error, len(stands))
 	begin := make(chan struct{})
 	var ready, done sync.WaitGroup
@@ -179,10 +182,7 @@ func (s Suite) together(tr trial, programs []*ebpf.Program, stands []*harness.Ha
 				pinned := room.Pin(i)
 				ready.Done()
 				<-begin
-				o, err := h.Run(programs[i], play)
-				if err == nil {
-					err = o.Complete()
-				}
+				o, err := run(h, play)
 				costs[i] = o.PerPacket()
 				return errors.Join(pinned, err)
 			})

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -42,15 +41,35 @@ type Suite struct {
 type Filled struct {
 	Method packet.Method `json:"method"`
 	Conns  int           `json:"connections"`
-	// All is the memory of every map that the table has.
-	All int64 `json:"bytes"`
-	// List is how long ipvsadm -Lnc took, in seconds, and ListMemory what it held.
-	List       float64 `json:"list_seconds"`
-	ListMemory int64   `json:"list_bytes"`
+	// All is the memory of every map that the table has, by its name.
+	All map[string]int64 `json:"bytes"`
+	// List is how long ipvsadm -Lnc took, in seconds.
+	List float64 `json:"list_seconds"`
 }
 
-// PerConn is the memory of a connection, all maps included.
-func (f Filled) PerConn() float64 { return float64(f.All) / float64(f.Conns) }
+// The maps that hold connections, of either family, and those of both.
+const (
+	conns4 = "conns4"
+	conns6 = "conns6"
+	ring   = "half_ring" // a half is IPv4's
+)
+
+// PerConn is the memory of a connection of IPv4: of all maps that hold any.
+func (f Filled) PerConn() float64 { return float64(f.All[conns4]+f.All[ring]/2) / float64(f.Conns) }
+
+// PerConn6 is that of IPv6, for which a table has as many places.
+func (f Filled) PerConn6() float64 { return float64(f.All[conns6]+f.All[ring]/2) / float64(f.Conns) }
+
+// Total is the memory of all maps.
+func (f Filled) Total() (sum int64) {
+	for _, bytes := range f.All {
+		sum += bytes
+	}
+	return sum
+}
+
+// rest is that of the maps that hold no connections.
+func (f Filled) rest() int64 { return f.Total() - f.All[conns4] - f.All[conns6] - f.All[ring] }
 
 // Loaded is a table of services with cli.Servers destinations each.
 type Loaded struct {
@@ -103,7 +122,8 @@ func (s Suite) filled(ctx context.Context, m packet.Method, conns int) (f Filled
 }
 
 // memory is that of all maps pinned under a directory.
-func memory(dir string) (sum int64, err error) {
+func memory(dir string) (all map[string]int64, err error) {
+	all = map[string]int64{}
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -117,14 +137,11 @@ func memory(dir string) (sum int64, err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		bytes, ok := info.Memlock()
-		if !ok {
-			return fmt.Errorf("%s: the kernel does not tell its memory", path)
-		}
-		sum += int64(bytes)
+		bytes, _ := info.Memlock() // a tree without leaves has none
+		all[d.Name()] += int64(bytes)
 		return nil
 	})
-	return sum, err
+	return all, err
 }
 
 // list lists all connections.
@@ -139,9 +156,6 @@ func (s Suite) list(ctx context.Context, f *Filled) error {
 			return fmt.Errorf("ipvsadm -Lnc: %w: %s", err, said.Bytes())
 		}
 		f.List = time.Since(began).Seconds()
-		if used, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-			f.ListMemory = used.Maxrss << 10
-		}
 		const heading = 2
 		if lines.n != heading+f.Conns {
 			return fmt.Errorf("ipvsadm -Lnc lists %d connections, want %d", lines.n-heading, f.Conns)

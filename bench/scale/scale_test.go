@@ -47,7 +47,7 @@ func TestATableIsFilledListedAndLoaded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Filled) != 1 || r.Filled[0].All < 32*conns || r.Filled[0].List <= 0 || r.Filled[0].ListMemory <= 0 {
+	if len(r.Filled) != 1 || r.Filled[0].PerConn() < 32 || r.Filled[0].PerConn6() < 64 || r.Filled[0].rest() <= 0 || r.Filled[0].List <= 0 {
 		t.Errorf("%+v", r.Filled)
 	}
 	if len(r.Loaded) != 1 || r.Loaded[0].Seconds <= 0 {
@@ -56,11 +56,10 @@ func TestATableIsFilledListedAndLoaded(t *testing.T) {
 }
 
 func TestMemoryIsHeldAgainstItsBarAtTheLargestTable(t *testing.T) {
-	r := Result{Filled: []Filled{
-		{Method: packet.Route, Conns: 100, All: 100 * 5000},
-		{Method: packet.Route, Conns: 1_000_000, All: 97_000_000},
-		{Method: packet.Masq, Conns: 1_000_000, All: 97_000_000},
-	}}
+	full := func(m packet.Method, conns int, bytes int64) Filled {
+		return Filled{Method: m, Conns: conns, All: map[string]int64{conns4: bytes, ring: 2_000_000, conns6: 1 << 30, "others": 1 << 30}}
+	}
+	r := Result{Filled: []Filled{full(packet.Route, 100, 500_000), full(packet.Route, 1_000_000, 96_000_000), full(packet.Masq, 1_000_000, 96_000_000)}}
 	for i, want := range []bool{false, true} {
 		if f := r.Figures()[i]; f.Passed() != want || !f.Barred() {
 			t.Errorf("%+v: want passed %t", f, want)

@@ -2,7 +2,6 @@ package scale
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/evs-project/evs/bench/packet"
 	"github.com/evs-project/evs/bench/plot"
@@ -17,19 +16,20 @@ var names = map[packet.Method]string{packet.Route: "direct routing", packet.Masq
 
 // Figures are the bars, at the largest table measured, and what that costs.
 func (r Result) Figures() (figures []report.Figure) {
-	for m, bytes := range most {
-		figure := report.Figure{Name: "memory of a connection by " + names[m] + ", all maps", Unit: "bytes", Most: bytes, Missing: true}
+	for _, m := range []packet.Method{packet.Route, packet.Masq} {
+		figure := report.Figure{Name: "memory of a connection by " + names[m], Unit: "bytes", Most: most[m], Missing: true}
 		if f, ok := r.largest(m); ok {
-			figure.Name += " of a table for " + report.Count(f.Conns)
+			figure.Name += ", IPv4, in a table for " + report.Count(f.Conns)
 			figure.Value, figure.Missing = report.One(f.PerConn()), false
 		}
 		figures = append(figures, figure)
 	}
-	slices.SortFunc(figures, func(a, b report.Figure) int { return int(a.Most - b.Most) })
 	if f, ok := r.largest(packet.Masq); ok {
 		figures = append(figures,
-			report.Figure{Name: "ipvsadm -Lnc of " + report.Count(f.Conns) + " connections", Unit: "s", Value: report.One(f.List)},
-			report.Figure{Name: "its memory", Unit: "MiB", Value: report.One(float64(f.ListMemory) / (1 << 20))})
+			report.Figure{Name: "the same of IPv6", Unit: "bytes", Value: report.One(f.PerConn6())},
+			report.Figure{Name: "all maps of that table, by connections of IPv4", Unit: "bytes", Value: report.One(float64(f.Total()) / float64(f.Conns))},
+			report.Figure{Name: "maps that hold no connections", Unit: "MiB", Value: report.One(float64(f.rest()) / (1 << 20))},
+			report.Figure{Name: "ipvsadm -Lnc of " + report.Count(f.Conns) + " connections", Unit: "s", Value: report.One(f.List)})
 	}
 	return figures
 }
@@ -45,10 +45,10 @@ func (r Result) largest(m packet.Method) (largest Filled, ok bool) {
 
 // Tables are those of connections and of services.
 func (r Result) Tables() []report.Table {
-	conns := [][]string{{"method", "connections", "memory, MiB", "per connection, bytes", "ipvsadm -Lnc, s", "its memory, MiB"}}
+	conns := [][]string{{"method", "connections", "all maps, MiB", "of them without connections", "bytes per connection, IPv4", "IPv6", "ipvsadm -Lnc, s"}}
 	for _, f := range r.Filled {
-		conns = append(conns, []string{names[f.Method], report.Count(f.Conns), mega(f.All), fmt.Sprintf("%.0f", f.PerConn()),
-			fmt.Sprintf("%.2f", f.List), mega(f.ListMemory)})
+		conns = append(conns, []string{names[f.Method], report.Count(f.Conns), mega(f.Total()), mega(f.rest()),
+			fmt.Sprintf("%.0f", f.PerConn()), fmt.Sprintf("%.0f", f.PerConn6()), fmt.Sprintf("%.2f", f.List)})
 	}
 	services := [][]string{{"services", "ipvsadm -R, s"}}
 	for _, l := range r.Loaded {
@@ -64,7 +64,7 @@ func (r Result) Charts() []plot.Chart {
 	memory, list, load := plot.Series{Name: "all maps"}, plot.Series{Name: "ipvsadm -Lnc"}, plot.Series{Name: "ipvsadm -R"}
 	for _, f := range r.Filled {
 		if f.Method == packet.Masq {
-			memory.X, memory.Y = append(memory.X, float64(f.Conns)), append(memory.Y, float64(f.All)/(1<<20))
+			memory.X, memory.Y = append(memory.X, float64(f.Conns)), append(memory.Y, float64(f.Total())/(1<<20))
 			list.X, list.Y = append(list.X, float64(f.Conns)), append(list.Y, f.List)
 		}
 	}

@@ -68,7 +68,11 @@ func pace(to netip.AddrPort, perSecond float64, long time.Duration) (l Latency, 
 		if over && (len(p.open) == 0 || now.After(due.Add(late))) {
 			break
 		}
-		if err := p.turn(over); err != nil {
+		wait := time.Until(due)
+		if over {
+			wait = late
+		}
+		if err := p.turn(wait); err != nil {
 			return l, err
 		}
 	}
@@ -104,13 +108,14 @@ func (p *pacer) dial(due time.Time) error {
 	return watch(p.poll, fd, unix.EPOLLOUT)
 }
 
-// turn takes what has happened; only when nothing is to be begun does it wait.
-func (p *pacer) turn(wait bool) error {
-	timeout := 0
-	if wait {
-		timeout = 10 // ms
+// turn takes what has happened, and waits for it at most until the next is due: a client
+// that did not wait would take the processor from the server.
+func (p *pacer) turn(wait time.Duration) error {
+	pause := unix.NsecToTimespec(int64(max(wait, 0)))
+	if _, err := unix.Ppoll([]unix.PollFd{{Fd: int32(p.poll), Events: unix.POLLIN}}, &pause, nil); err != nil && !errors.Is(err, unix.EINTR) {
+		return fmt.Errorf("poll: %w", err)
 	}
-	n, err := unix.EpollWait(p.poll, p.events, timeout)
+	n, err := unix.EpollWait(p.poll, p.events, 0)
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return fmt.Errorf("epoll: %w", err)
 	}

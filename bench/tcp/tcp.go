@@ -15,6 +15,7 @@ import (
 
 	"github.com/evs-project/evs/bench/peers"
 	"github.com/evs-project/evs/bench/report"
+	"github.com/evs-project/evs/internal/hostnet"
 	"github.com/evs-project/evs/ipvs"
 )
 
@@ -121,6 +122,9 @@ func (r *racer) prepare(ctx context.Context) (err error) {
 	if r.path, err = peers.NewPath(ctx, r.director, service); err != nil {
 		return err
 	}
+	if err := r.path.Client.Settle(ctx, manyPorts); err != nil {
+		return err
+	}
 	return r.path.Server.Do(func() (err error) {
 		at := netip.AddrPortFrom(netip.IPv4Unspecified(), port)
 		stop, err := startServer(ctx, at)
@@ -129,6 +133,13 @@ func (r *racer) prepare(ctx context.Context) (err error) {
 		}
 		return err
 	})
+}
+
+// manyPorts lets a client make many connections: from more ports, and from one again
+// soon after it has closed a connection there first, as it does where a proxy passes on
+// the server's end later than its answer.
+func manyPorts(hostnet.Facts) hostnet.Want {
+	return hostnet.Want{Sysctl: hostnet.Values{"net.ipv4.ip_local_port_range": "1024 65535", "net.ipv4.tcp_tw_reuse": "1"}}
 }
 
 // rounds has each contender take its turn.
