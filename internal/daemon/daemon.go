@@ -193,6 +193,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if d.keep, err = keep.Open(d.State); err != nil {
 		return err
 	}
+	defer d.keep.Close()
 	if d.table, err = ipvs.Open(ctx); err != nil {
 		return err
 	}

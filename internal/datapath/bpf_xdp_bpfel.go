@@ -30,6 +30,7 @@ const (
 	xdpMapEstimators    = "estimators"
 	xdpMapFilterMap     = "filter_map"
 	xdpMapFloods        = "floods"
+	xdpMapFollowersXdp  = "followers_xdp"
 	xdpMapFragments     = "fragments"
 	xdpMapHalfRing      = "half_ring"
 	xdpMapLeashNotes    = "leash_notes"
@@ -133,6 +134,7 @@ type xdpMapSpecs struct {
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Floods        *ebpf.MapSpec `ebpf:"floods"`
+	FollowersXdp  *ebpf.MapSpec `ebpf:"followers_xdp"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
 	LeashNotes    *ebpf.MapSpec `ebpf:"leash_notes"`
@@ -212,6 +214,7 @@ type xdpMaps struct {
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Floods        *ebpf.Map `ebpf:"floods"`
+	FollowersXdp  *ebpf.Map `ebpf:"followers_xdp"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	HalfRing      *ebpf.Map `ebpf:"half_ring"`
 	LeashNotes    *ebpf.Map `ebpf:"leash_notes"`
@@ -258,6 +261,7 @@ func (m *xdpMaps) Close() error {
 		m.Estimators,
 		m.FilterMap,
 		m.Floods,
+		m.FollowersXdp,
 		m.Fragments,
 		m.HalfRing,
 		m.LeashNotes,
