@@ -1,24 +1,19 @@
 package tcp
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
-	"os/exec"
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/evs-project/evs/bench/room"
 )
 
 // serving is the variable that makes this program the server, and says where.
 const serving = "EVS_BENCH_TCP_SERVER"
-
-// ready is what the server says when it listens.
-const ready = "listening\n"
 
 // answer is all that the server ever says, before it closes the connection.
 const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
@@ -35,8 +30,7 @@ func Serve() bool {
 		var fd int
 		if fd, err = listen(addr); err == nil {
 			go serve(fd)
-			fmt.Print(ready)
-			_, _ = io.Copy(io.Discard, os.Stdin)
+			room.PlayRole()
 			return true
 		}
 	}
@@ -100,28 +94,4 @@ func accept(poll, listener int) {
 
 func watch(poll, fd int, events uint32) error {
 	return unix.EpollCtl(poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
-}
-
-// startServer starts a server in the calling thread's namespace and waits until it
-// listens. It ends with its input, and so with this process at the latest.
-func startServer(ctx context.Context, at netip.AddrPort) (stop func() error, err error) {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe")
-	cmd.Env = append(os.Environ(), serving+"="+at.String())
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	stop = func() error { return errors.Join(in.Close(), cmd.Wait()) }
-	if said, err := bufio.NewReader(out).ReadString('\n'); said != ready {
-		return nil, errors.Join(fmt.Errorf("the server did not come up: %w", err), stop())
-	}
-	return stop, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/evs-project/evs/bench/peers"
 	"github.com/evs-project/evs/bench/report"
+	"github.com/evs-project/evs/bench/room"
 	"github.com/evs-project/evs/internal/hostnet"
 	"github.com/evs-project/evs/ipvs"
 )
@@ -127,7 +128,7 @@ func (r *racer) prepare(ctx context.Context) (err error) {
 	}
 	return r.path.Server.Do(func() (err error) {
 		at := netip.AddrPortFrom(netip.IPv4Unspecified(), port)
-		stop, err := startServer(ctx, at)
+		stop, err := room.StartRole(ctx, serving, at.String())
 		if err == nil {
 			r.stop = stop
 		}
