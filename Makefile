@@ -18,6 +18,9 @@ MUTANTS ?= 10000000
 FLOOD ?= 5000000
 DRIFT ?= 2000000
 
+# How often `upgrades` replaces the data path.
+UPGRADES ?= 100
+
 # 2.45 is the last whose parts all come from the public Go module proxy.
 NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
 
@@ -27,7 +30,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-generate build generate check-generated lint test test-kernels bench demo model mutate drift flood fuzz man packages clean root
+.PHONY: help deps deps-generate build generate check-generated lint test test-kernels bench demo model mutate drift flood upgrades fuzz man packages clean root
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +82,9 @@ flood: root ## five million spoofed SYNs at each of four tables with clients (ro
 
 model: root deps ## compare the data path with the model over a million random steps (root)
 	EVS_MODEL_STEPS=1000000 $(GO) test -count=1 -timeout 2h -v ./test/model
+
+upgrades: root ## replace the data path a hundred times under traffic, and lose nothing (root); UPGRADES=N for others
+	EVS_UPGRADES=$(UPGRADES) EVS_LONG=200 $(GO) test -count=1 -timeout 2h -v ./test/upgrades
 
 fuzz: ## run each fuzz target for FUZZTIME (20s)
 	@scripts/fuzz.sh $(FUZZTIME)

@@ -15,6 +15,7 @@
 #pragma once
 
 #include "abi_conn.h"
+#include "abi_generation.h"
 #include "abi_sched.h"
 #include "abi_sysctl.h"
 

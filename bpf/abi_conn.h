@@ -59,10 +59,13 @@ enum conn_state {
 #define NEXTHOP_HOME 0xffff /* of replies to the director itself, no index */
 #define NEXTHOP_ANSWERS 0xfffe /* of other methods: its answers come by here */
 #define NEXTHOP_HOME_ANSWERS 0xfffd /* both */
-#define NEXTHOP_PROBE 0xfffc /* both, of a probe (probe.h) */
 
 /* Marks of probes: PROBE_MARK and the slot of the destination. */
-enum probe { PROBE_MARK = 0x45000000, PROBE_SLOT = 0x00ffffff };
+enum probe {
+	PROBE_MARK = 0x45000000,
+	PROBE_SLOT = 0x00ffffff,
+	NEXTHOP_PROBE = 0xfffc, /* both answers and replies, of a probe (probe.h) */
+};
 
 #define CONTROL_NOTED 255   /* its template stands in leash_notes */
 

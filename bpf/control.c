@@ -34,6 +34,7 @@ const volatile struct {
 } abi_enums = {};
 
 MAPPED(clocks, struct clock, 1);
+MAPPED(generation_map, struct generation, 1);
 
 SEC("tc")
 int evs_start(struct __sk_buff *skb)

@@ -49,9 +49,19 @@ func (t *Table) Detach(interfaces ...string) error {
 	})
 }
 
+// Generation says which programs serve a table, or would.
+type Generation struct {
+	Version  string // of the evs that they came with
+	Programs string // a digest of what they were compiled to
+	Layout   uint32 // of the records in the kernel
+}
+
 // Status is the state of the table as a whole.
 type Status struct {
 	Kernel string
+	// Running are the programs that serve the table, Own those that this program
+	// has with it. Where they differ, Upgrade puts the one in the other's place.
+	Running, Own Generation
 	// Mode is that of the namespace.
 	Mode        AttachMode
 	Attachments []Attachment
@@ -84,10 +94,16 @@ type Counter struct {
 	About string
 }
 
-// Status returns the state of the table, or ErrNoTable.
+// Status returns the state of the table, or ErrNoTable. Of a table with another layout
+// than this program's it returns what serves it, and ErrLayout.
 func (t *Table) Status() (Status, error) {
-	s := Status{Kernel: datapath.KernelRelease()}
-	err := t.editor.View(func(dp *datapath.Table) (err error) {
+	s := Status{Kernel: datapath.KernelRelease(), Own: Generation(datapath.OwnGeneration())}
+	running, err := datapath.RunningGeneration()
+	if err != nil {
+		return s, translate(err)
+	}
+	s.Running = Generation(running)
+	err = t.editor.View(func(dp *datapath.Table) (err error) {
 		s.Mode = AttachMode(datapath.Mode(dp.Settings().Mode).String())
 		s.Services = len(dp.Services())
 		if s.Attachments, err = attachments(dp); err != nil {
@@ -148,6 +164,11 @@ func counters(dp *datapath.Table) (all []Counter, evicted uint64, err error) {
 	}
 	return all, counts[datapath.HalfOpenEvicted], nil
 }
+
+// Upgrade puts the programs that this program has with it in the place of those that
+// serve the table, while packets flow. Services, connections, counters and attachments
+// stay. It fails with ErrNoTable where there is no table.
+func (t *Table) Upgrade() error { return translate(t.editor.Upgrade(t.ctx)) }
 
 // Unload removes the table of this network namespace: programs, services,
 // connections. It reports whether there was one. Remains of namespaces that

@@ -22,5 +22,6 @@ var (
 	ErrNoSpace           = errors.New("table full")
 	ErrBusy              = errors.New("table is being changed by another process")
 	ErrNoTable           = errors.New("no table in this network namespace: the first `ipvsadm -A` or `evs attach` makes it")
+	ErrLayout            = errors.New("the table has another layout than this program's: `evs upgrade` brings it to this one")
 	ErrUnsupported       = errors.New("not supported by this kernel")
 )

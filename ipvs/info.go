@@ -60,6 +60,9 @@ type Conn struct {
 	State string
 	// Expires is the time left; zero or less when the sweep is due.
 	Expires time.Duration
+	// Probe marks one by which the host asks the destination whether it is well
+	// (Table.ProbeMarks).
+	Probe bool
 	// Template marks a persistence template.
 	Template bool
 	// Engine and EngineData identify the persistence engine's key.

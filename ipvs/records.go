@@ -222,6 +222,7 @@ func connOf(c datapath.ConnRecord) Conn {
 		Method:      method,
 		State:       datapath.StateNames[c.ConnState()],
 		Expires:     c.Left,
+		Probe:       c.Nexthop == datapath.NexthopProbe,
 	}
 }
 
@@ -291,6 +292,7 @@ func translate(err error) error {
 		datapath.ErrFull:        ErrNoSpace,
 		datapath.ErrUnsupported: ErrUnsupported,
 		datapath.ErrNoTable:     ErrNoTable,
+		datapath.ErrLayout:      ErrLayout,
 	} {
 		if errors.Is(err, from) {
 			return verdict{is: to, why: err}

@@ -112,6 +112,7 @@ func TestErrorsOfTheDataPathGetTheNamesOfThisPackage(t *testing.T) {
 	for from, to := range map[error]error{
 		datapath.ErrPermission: ErrPermission, datapath.ErrBusy: ErrBusy, datapath.ErrFull: ErrNoSpace,
 		datapath.ErrUnsupported: ErrUnsupported, datapath.ErrNoTable: ErrNoTable,
+		datapath.ErrLayout: ErrLayout,
 	} {
 		if got := translate(from); !errors.Is(got, to) || !errors.Is(got, from) {
 			t.Errorf("%v became %v", from, got)

@@ -115,14 +115,20 @@ static __always_inline bool lighter(const struct candidate *c, const struct cand
                                                                                \
 	static long name##_step(__u32 i, struct best_walk *w)                  \
 	{                                                                      \
-		_Pragma("unroll") for (int k = 0; k < BEST_STRIDE; k++)        \
+		_Pragma("nounroll") for (int k = 0; k < BEST_STRIDE; k++)      \
 			if (name##_unit(i * BEST_STRIDE + k, w))               \
 				return 1;                                      \
 		return 0;                                                      \
 	}                                                                      \
                                                                                \
+	/* a function of its own for the verifier, as several call it */       \
+	__noinline int name##_best(const struct view *v)                       \
+	{                                                                      \
+		return v ? best_pick(v, name##_step) : -REASON_NO_DESTINATION; \
+	}                                                                      \
+                                                                               \
 	static __always_inline int name##_pick(struct service *s, const struct view *v, \
 					       const struct pkt *p)            \
 	{                                                                      \
-		return best_pick(v, name##_step);                              \
+		return name##_best(v);                                         \
 	}

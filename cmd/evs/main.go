@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/evs-project/evs/internal/datapath"
 	"github.com/evs-project/evs/internal/ipvsadm"
 	"github.com/evs-project/evs/ipvs"
 )
@@ -29,6 +30,7 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
+	datapath.ProgramVersion = version
 	name := filepath.Base(args[0])
 	if ipvsadm.Answers(name) {
 		return ipvsadm.Main(ctx, name, args[1:],

@@ -20,7 +20,7 @@ func realserverVerb() *cobra.Command {
 		Use:   "realserver",
 		Short: "prepare this host as a real server, for direct routing or tunnels",
 	}
-	cmd.AddCommand(realserverSetup(), realserverTeardown(), realserverCheck(), realserverStatus())
+	cmd.AddCommand(realserverSetup(), realserverTeardown(), realserverCheck(), realserverStatus(), realserverAgent())
 	return cmd
 }
 

@@ -21,6 +21,7 @@ var verbs = []func() *cobra.Command{
 	attachVerb,
 	detachVerb,
 	statusVerb,
+	upgradeVerb,
 	unloadVerb,
 	directorVerb,
 	realserverVerb,

@@ -92,6 +92,9 @@ func statusVerb() *cobra.Command {
 					fmt.Fprintln(cmd.OutOrStdout(), ipvs.ErrNoTable)
 					return nil
 				}
+				if errors.Is(err, ipvs.ErrLayout) {
+					return printGenerations(cmd.OutOrStdout(), s)
+				}
 				if err != nil {
 					return err
 				}
@@ -103,6 +106,9 @@ func statusVerb() *cobra.Command {
 
 func printStatus(w io.Writer, s ipvs.Status) error {
 	fmt.Fprintf(w, "kernel       %s\n", s.Kernel)
+	if err := printGenerations(w, s); err != nil {
+		return err
+	}
 	fmt.Fprintf(w, "services     %d\n", s.Services)
 	fmt.Fprintf(w, "connections  %d, room for %d of IPv4 and %d of IPv6 (table of %.1f MiB)\n", s.Conns, s.Capacity, s.Capacity6, float64(s.Bytes)/(1<<20))
 	fmt.Fprintf(w, "half-open    %d of them, at most %d of IPv4 and %d of IPv6; %d gave way to newer ones\n", s.HalfOpen, s.HalfOpenPlaces, s.HalfOpenPlaces6, s.HalfOpenEvicted)

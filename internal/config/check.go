@@ -70,7 +70,7 @@ func (c *checking) settings() {
 
 func (c *checking) api() {
 	a := &c.part.API
-	tls := a.TLS.Certificate != "" || a.TLS.Key != "" || a.TLS.ClientCA != ""
+	tls := a.TLS.Certificate != "" || a.TLS.Key != "" || a.TLS.ClientCA != "" || len(a.TLS.Writers) > 0
 	switch {
 	case a.Listen.IsValid() && (a.TLS.Certificate == "" || a.TLS.Key == "" || a.TLS.ClientCA == ""):
 		c.Wrong("a listener needs certificates: write tls with certificate, key and clientCA, or leave listen out", &a.Listen)

@@ -58,6 +58,8 @@ type ServerTLS struct {
 	Certificate string `json:"certificate" about:"file of the listener's certificate, PEM"`
 	Key         string `json:"key" about:"file of its key, PEM"`
 	ClientCA    string `json:"clientCA" about:"file of the authorities whose certificates clients need, PEM"`
+	// Writers are common names, or DNS names.
+	Writers []string `json:"writers" about:"names in the certificates of those clients that may change something; the others may read"`
 }
 
 // Service is a virtual service, or several that share their servers: one for each

@@ -23,8 +23,8 @@ type WeightSource struct {
 	Query    string        `json:"query" about:"prometheus: the question; {server} and {port} stand for the destination's"`
 	Command  []string      `json:"command" about:"exec: the program that prints the number, and its arguments; {server} and {port} stand for the destination's"`
 	User     string        `json:"user" about:"exec: who runs it, as USER or USER:GROUP"`
-	File     string        `json:"file" about:"file: what holds the number; {server} and {port} stand for the destination's"`
-	Value    string        `json:"value" default:"percent" one:"weight percent load" about:"what the number is: the weight, percent of the configured weight, or a load from 0 to 1, of which more means less weight. What an agent says has a unit of its own"`
+	File     string        `json:"file" about:"file: what holds the number, which was said when the file was written; {server} and {port} stand for the destination's"`
+	Value    string        `json:"value" default:"percent" one:"weight percent load" about:"what the number is: the weight, percent of the configured weight, or a load from 0 to 1, of which more means less weight. An agent says percent, but with load the load that evs realserver agent tells besides; passive is percent"`
 	Interval time.Duration `json:"interval" default:"5s" min:"100ms" about:"time between two questions"`
 	Timeout  time.Duration `json:"timeout" default:"2s" min:"10ms" about:"an answer that takes longer is none"`
 

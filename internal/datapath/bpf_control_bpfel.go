@@ -250,6 +250,12 @@ type controlFlood struct {
 	Spare    [7]uint64
 }
 
+type controlGeneration struct {
+	_        structs.HostLayout
+	Version  [64]int8
+	Programs [16]int8
+}
+
 type controlIfname struct {
 	_    structs.HostLayout
 	Name [16]int8
@@ -347,8 +353,9 @@ const (
 type controlProbe uint32
 
 const (
-	controlProbePROBE_MARK controlProbe = 1157627904
-	controlProbePROBE_SLOT controlProbe = 16777215
+	controlProbePROBE_MARK    controlProbe = 1157627904
+	controlProbePROBE_SLOT    controlProbe = 16777215
+	controlProbeNEXTHOP_PROBE controlProbe = 65532
 )
 
 type controlReason uint32
@@ -624,6 +631,7 @@ const (
 	controlMapEstimators    = "estimators"
 	controlMapFilterMap     = "filter_map"
 	controlMapFloods        = "floods"
+	controlMapGenerationMap = "generation_map"
 	controlMapHalfRing      = "half_ring"
 	controlMapLeashNotes    = "leash_notes"
 	controlMapLinkAddrs     = "link_addrs"
@@ -728,6 +736,7 @@ type controlMapSpecs struct {
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Floods        *ebpf.MapSpec `ebpf:"floods"`
+	GenerationMap *ebpf.MapSpec `ebpf:"generation_map"`
 	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
 	LeashNotes    *ebpf.MapSpec `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
@@ -800,6 +809,7 @@ type controlMaps struct {
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Floods        *ebpf.Map `ebpf:"floods"`
+	GenerationMap *ebpf.Map `ebpf:"generation_map"`
 	HalfRing      *ebpf.Map `ebpf:"half_ring"`
 	LeashNotes    *ebpf.Map `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
@@ -838,6 +848,7 @@ func (m *controlMaps) Close() error {
 		m.Estimators,
 		m.FilterMap,
 		m.Floods,
+		m.GenerationMap,
 		m.HalfRing,
 		m.LeashNotes,
 		m.LinkAddrs,

@@ -56,6 +56,14 @@ func (a attacher) openClsact(f facts) error {
 	if err != nil {
 		return attachError(a.tc[0], f, err)
 	}
+	if err := a.putFilters(note, f); err != nil {
+		return errors.Join(attachError(a.tc[0], f, err), a.shutClsact(f.Index))
+	}
+	return nil
+}
+
+// putFilters attaches the programs, in the place of those that are there, and notes it.
+func (a attacher) putFilters(note string, f facts) error {
 	for i, filter := range a.clsactFilters(f.Index) {
 		p, err := ebpf.LoadPinnedProgram(filepath.Join(a.dir, filter.Name), nil)
 		if err != nil {
@@ -71,7 +79,7 @@ func (a attacher) openClsact(f facts) error {
 		}
 		p.Close()
 		if err != nil {
-			return errors.Join(attachError(a.tc[0], f, err), a.shutClsact(f.Index))
+			return err
 		}
 	}
 	return nil

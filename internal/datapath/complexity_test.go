@@ -15,7 +15,11 @@ func TestTheVerifierIsFarFromItsLimit(t *testing.T) {
 		t.Fatal("this test needs root: it loads programs into the kernel")
 	}
 	const enough = 200_000
-	specs, err := loadSpecs(250, Sizes{Conns: 1, Dsts: 1})
+	facts, err := newConf(Sizes{Conns: 1, Dsts: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs, err := loadSpecs(facts)
 	if err != nil {
 		t.Fatal(err)
 	}

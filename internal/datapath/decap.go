@@ -134,7 +134,7 @@ func buildDecap(dir string) error {
 	if err != nil {
 		return fmt.Errorf("compiled decapsulator: %w", err)
 	}
-	return pinAll([]*ebpf.CollectionSpec{spec}, dir)
+	return pinAll([]*ebpf.CollectionSpec{spec}, nil, dir)
 }
 
 // changeDecap writes the addresses before the kinds, so that the programs begin

@@ -112,6 +112,9 @@ func (e *Editor) locked(ctx context.Context, run func(place) error) error {
 
 // change brings the table into order and runs change on it.
 func (e *Editor) change(p place, change func(*Table) error) error {
+	if err := heal(p); err != nil {
+		return err
+	}
 	if err := e.open(p); err != nil {
 		return err
 	}

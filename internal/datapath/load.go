@@ -2,8 +2,6 @@ package datapath
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -22,7 +20,7 @@ var (
 	ErrNoTable = errors.New("no table in this network namespace")
 	// ErrLayout means that the pinned table was made by a program with other
 	// records.
-	ErrLayout = errors.New("the table was made by another version of evs: run `evs unload` with that version, or reboot")
+	ErrLayout = errors.New("the table was made by another version of evs: run `evs upgrade` to bring it to this one")
 	// ErrPermission means that the process may not use BPF.
 	ErrPermission = errors.New("permission denied: run as root (CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN are needed)")
 	// ErrUnsupported means that the kernel lacks what EVS needs.
@@ -130,15 +128,15 @@ func build(dir string, sizes Sizes) error {
 	if err := found(dir); err != nil {
 		return err
 	}
-	hz, err := measureTickRate()
+	c, err := newConf(sizes)
 	if err != nil {
 		return err
 	}
-	specs, err := loadSpecs(hz, sizes)
+	specs, err := loadSpecs(c)
 	if err != nil {
 		return err
 	}
-	if err := pinAll(specs, dir); err != nil {
+	if err := pinAll(specs, nil, dir); err != nil {
 		return err
 	}
 	return initialise(dir)
@@ -153,9 +151,10 @@ func found(dir string) error {
 	return pinBeacon(dir)
 }
 
-// pinAll loads the collections and pins their programs and maps in dir.
-func pinAll(specs []*ebpf.CollectionSpec, dir string) error {
-	maps, err := loadAll(specs, dir)
+// pinAll loads the collections, onto the maps that are known and others made for
+// them, and pins their programs and maps in dir.
+func pinAll(specs []*ebpf.CollectionSpec, known map[string]*ebpf.Map, dir string) error {
+	maps, err := loadAll(specs, known, dir)
 	if err != nil {
 		return err
 	}
@@ -211,103 +210,6 @@ func measureTickRate() (uint32, error) {
 	return tickRate(func() (reading, error) { return readClock(objs.Clock, objs.Clocks) })
 }
 
-// loadSpecs returns the three collections with the facts of this load filled in.
-func loadSpecs(hz uint32, sizes Sizes) ([]*ebpf.CollectionSpec, error) {
-	cpus, err := ebpf.PossibleCPU()
-	if err != nil {
-		return nil, fmt.Errorf("number of CPUs: %w", err)
-	}
-	buckets4 := sizes.buckets(memorySize())
-	buckets6 := buckets4
-	if sizes.Conns == 0 {
-		buckets6 = max(minBuckets, buckets4/2)
-	}
-	overflow4, overflow6 := max(minOverflow, buckets4/overflowPart), max(minOverflow, buckets6/overflowPart)
-	facts := map[string]any{
-		controlVarConfHz:        hz,
-		controlVarConfCpus:      uint32(cpus),
-		controlVarConfBuckets4:  uint32(buckets4),
-		controlVarConfBuckets6:  uint32(buckets6),
-		controlVarConfOverflow4: uint32(overflow4),
-		controlVarConfOverflow6: uint32(overflow6),
-		controlVarConfSeed:      randomSeed(),
-	}
-	var specs []*ebpf.CollectionSpec
-	for _, load := range []func() (*ebpf.CollectionSpec, error){loadControl, loadTc, loadXdp} {
-		spec, err := load()
-		if err != nil {
-			return nil, fmt.Errorf("compiled data path: %w", err)
-		}
-		ceiling := spec.Maps[controlMapDsts].MaxEntries
-		unitsPerDst := spec.Maps[controlMapUnits].MaxEntries / ceiling
-		dsts := uint32(firstDst + sizes.dsts(memorySize(), cpus, int(ceiling), int(unitsPerDst)))
-		spec.Maps[controlMapDsts].MaxEntries = dsts
-		spec.Maps[controlMapDstConfs].MaxEntries = dsts
-		spec.Maps[controlMapEstimators].MaxEntries = dsts
-		spec.Maps[controlMapUnits].MaxEntries = max(minUnits, dsts*unitsPerDst)
-		spec.Maps[controlMapStatsMap].MaxEntries = dsts * uint32(cpus)
-		spec.Maps[controlMapConns4].MaxEntries = uint32(buckets4 + overflow4 + cpus) // see one_packet.h
-		spec.Maps[controlMapConns6].MaxEntries = uint32(buckets6 + overflow6 + cpus)
-		spec.Maps[controlMapHalfRing].MaxEntries = uint32(halfOpenPlaces(buckets4) + halfOpenPlaces(buckets6))
-		facts[controlVarConfDsts] = dsts
-		for name, value := range facts {
-			if v := spec.Variables[name]; v != nil {
-				if err := v.Set(value); err != nil {
-					return nil, fmt.Errorf("setting %s: %w", name, err)
-				}
-			}
-		}
-		specs = append(specs, spec)
-	}
-	return specs, nil
-}
-
-func randomSeed() [2]uint64 {
-	var b [16]byte
-	rand.Read(b[:])
-	return [2]uint64{binary.NativeEndian.Uint64(b[:8]) | 1, binary.NativeEndian.Uint64(b[8:]) | 1}
-}
-
-// loadAll loads the collections onto one set of maps, pins the programs in dir
-// and returns the maps.
-func loadAll(specs []*ebpf.CollectionSpec, dir string) (map[string]*ebpf.Map, error) {
-	shared := map[string]*ebpf.Map{}
-	for _, spec := range specs {
-		known := map[string]*ebpf.Map{}
-		for name := range spec.Maps {
-			if m := shared[name]; m != nil {
-				known[name] = m
-			}
-		}
-		coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: known})
-		if err != nil {
-			closeAll(shared)
-			return nil, loadError("data path", err)
-		}
-		for name, m := range coll.Maps {
-			if shared[name] == nil && spec.Maps[name].Type != ebpf.UnspecifiedMap && name[0] != '.' {
-				shared[name] = m
-				delete(coll.Maps, name)
-			}
-		}
-		for name, p := range coll.Programs {
-			if err := p.Pin(filepath.Join(dir, name)); err != nil {
-				coll.Close()
-				closeAll(shared)
-				return nil, fmt.Errorf("pin program %s: %w", name, err)
-			}
-		}
-		coll.Close()
-	}
-	return shared, nil
-}
-
-func closeAll(maps map[string]*ebpf.Map) {
-	for _, m := range maps {
-		m.Close()
-	}
-}
-
 // loadError adds to the kernel's refusal what a person can do about it.
 func loadError(what string, err error) error {
 	switch {
@@ -330,6 +232,9 @@ func initialise(dir string) error {
 	}
 	defer settings.close()
 	settings.elems[0].setDefaults()
+	if err := signGeneration(dir); err != nil {
+		return err
+	}
 	return startTimer(dir)
 }
 

@@ -87,6 +87,9 @@ const firstDst = int(controlDstSlotsFIRST_DST)
 // ProbeMark is what the marks of probes have above the slot of the destination.
 const ProbeMark = uint32(controlProbePROBE_MARK)
 
+// NexthopProbe is what probes have in place of a next hop.
+const NexthopProbe = uint16(controlProbeNEXTHOP_PROBE)
+
 // Flags of a Conn.
 const (
 	// ConnMethod is where the two bits of the method lie.

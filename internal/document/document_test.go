@@ -80,6 +80,29 @@ func TestWhatIsLeftOutIsDefaultOrInherited(t *testing.T) {
 	}
 }
 
+func TestAFileMayBeAList(t *testing.T) {
+	for text, want := range map[string][]inner{
+		"- {wait: 1s}\n- size: 2\n": {{9, time.Second}, {2, 5 * time.Second}},
+		`[{"size": 2}]`:             {{2, 5 * time.Second}},
+		"size: 2":                   {{2, 5 * time.Second}},
+		"[]":                        {},
+		"":                          nil,
+	} {
+		r := NewReader()
+		var all []inner
+		r.ReadList("f", []byte(text), &all, inner{9, 5 * time.Second})
+		if wrong := r.Problems(); wrong != nil || !reflect.DeepEqual(all, want) {
+			t.Errorf("%q reads as %+v, want %+v: %v", text, all, want, wrong)
+		}
+	}
+	r := NewReader()
+	var all []inner
+	r.ReadList("f", []byte("- {size: 2}\n- {siz: 3}\n"), &all, inner{})
+	if got := r.Problems().Error(); got != "f:2:4: [1].siz: there is no such key (did you mean size?)" {
+		t.Errorf("it is wrong as %s", got)
+	}
+}
+
 func TestAliasesAndMergesAreFollowed(t *testing.T) {
 	o, r := read("also: &a {size: 8, wait: 1s}\nmany:\n  - <<: *a\n    size: 2\n  - *a\nwords: {b: c, a: 1}\n")
 	if wrong := r.Problems(); wrong != nil {

@@ -18,6 +18,16 @@ const maxSize = 8 << 20
 // Read reads a file's text into the structure that the pointer points to, on
 // top of what it holds. What is wrong is kept for Problems.
 func (r *Reader) Read(file string, text []byte, pointer any) {
+	r.read(file, text, pointer, field{})
+}
+
+// ReadList reads a file that is a list, each of whose elements begins as the
+// prototype.
+func (r *Reader) ReadList(file string, text []byte, pointer, prototype any) {
+	r.read(file, text, pointer, field{prototype: func(string, map[string]string) any { return prototype }})
+}
+
+func (r *Reader) read(file string, text []byte, pointer any, f field) {
 	r.files = append(r.files, file)
 	if len(text) > maxSize {
 		r.Report(Problem{Place{File: file}, "", fmt.Sprintf("the file has %d bytes, more than %d: divide it, see include", len(text), maxSize)})
@@ -39,7 +49,7 @@ func (r *Reader) Read(file string, text []byte, pointer any) {
 	case 0:
 	case 1:
 		ast.Walk(d, bodies[0])
-		d.value(reflect.ValueOf(pointer).Elem(), field{}, bodies[0], "")
+		d.value(reflect.ValueOf(pointer).Elem(), f, bodies[0], "")
 	default:
 		d.wrong(bodies[1], "", "a second document begins here: put everything into one, without --- between")
 	}

@@ -2,79 +2,20 @@ package health
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
+	"github.com/evs-project/evs/test/alone"
 )
 
-const inside = "EVS_HEALTH_TEST_INSIDE"
-
-// TestMain runs the tests in a network namespace of their own, where lo has
-// addresses of the documentation.
+// TestMain runs the tests in a network namespace of their own.
 func TestMain(m *testing.M) {
-	if os.Getenv(inside) == "" {
-		os.Exit(again())
-	}
-	if err := addresses(); err != nil {
-		fmt.Fprintln(os.Stderr, "health: addresses for the tests:", err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
-// again runs this program in a new network namespace.
-func again() int {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inside+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if os.Getuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-	}
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "health: no network namespace for the tests:", err)
-		return 1
-	}
-	return 0
-}
-
-func addresses() error {
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		return err
-	}
-	if err := netlink.LinkSetUp(lo); err != nil {
-		return err
-	}
-	for _, text := range []string{"192.0.2.1/32", "192.0.2.2/32", "2001:db8::1/128"} {
-		a, err := netlink.ParseAddr(text)
-		if err != nil {
-			return err
-		}
-		a.Flags = syscall.IFA_F_NODAD
-		// A worker of fuzzing finds them there.
-		if err := netlink.AddrAdd(lo, a); err != nil && !errors.Is(err, syscall.EEXIST) {
-			return err
-		}
-	}
-	return nil
+	alone.Main(m, "192.0.2.1/32", "192.0.2.2/32", "2001:db8::1/128")
 }
 
 // serve accepts connections on a port of its own and hands each to talk until the

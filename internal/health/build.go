@@ -51,7 +51,7 @@ func (t timed) Check(ctx context.Context) Result {
 	}
 	r := Result{Up: err == nil, Detail: f.detail, Weight: f.weight, Latency: f.at.Sub(began)}
 	if err != nil {
-		r.Detail = cause(err, t.timeout)
+		r.Detail = Cause(err, t.timeout)
 		r.Void = own(err) || ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled)
 	}
 	return r

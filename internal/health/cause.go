@@ -51,8 +51,8 @@ type stepError struct {
 func (e *stepError) Error() string { return e.none + ": " + e.err.Error() }
 func (e *stepError) Unwrap() error { return e.err }
 
-// cause tells err in a few words: what a person needs to know first.
-func cause(err error, timeout time.Duration) string {
+// Cause tells err in a few words: what a person needs to know first.
+func Cause(err error, timeout time.Duration) string {
 	none, within := "no whole answer", timeout
 	var step *stepError
 	if errors.As(err, &step) {

@@ -77,16 +77,21 @@ func (q query) ask(ctx context.Context) (found, error) {
 	return q.judge(m)
 }
 
-// exchange sends the question and waits for the answer to it, past whatever else
-// may come.
+// exchange asks once by a transport.
 func (q query) exchange(ctx context.Context, network string) (dnsmessage.Message, error) {
 	c, err := q.reach.dial(ctx, network)
 	if err != nil {
 		return dnsmessage.Message{}, err
 	}
 	defer c.Close()
+	return AskDNS(c, network, q.question)
+}
+
+// AskDNS sends a question over a connection by udp or tcp, and waits for the answer to
+// it, past whatever else may come.
+func AskDNS(c net.Conn, network string, question dnsmessage.Question) (dnsmessage.Message, error) {
 	id := uint16(rand.Uint32())
-	ask := dnsmessage.Message{Header: dnsmessage.Header{ID: id, RecursionDesired: true}, Questions: []dnsmessage.Question{q.question}}
+	ask := dnsmessage.Message{Header: dnsmessage.Header{ID: id, RecursionDesired: true}, Questions: []dnsmessage.Question{question}}
 	text, err := ask.Pack()
 	if err != nil {
 		return dnsmessage.Message{}, err
@@ -111,6 +116,16 @@ func (q query) exchange(ctx context.Context, network string) (dnsmessage.Message
 	}
 }
 
+// CodeOfDNS is the code of an answer by its name.
+func CodeOfDNS(m dnsmessage.Message) string {
+	for name, c := range dnsCodes {
+		if c == m.RCode {
+			return name
+		}
+	}
+	return strings.TrimPrefix(m.RCode.String(), "RCode")
+}
+
 func readDNS(c net.Conn, network string) ([]byte, error) {
 	if network == "udp" {
 		buffer := make([]byte, longest)
@@ -127,12 +142,7 @@ func readDNS(c net.Conn, network string) ([]byte, error) {
 }
 
 func (q query) judge(m dnsmessage.Message) (found, error) {
-	code := strings.TrimPrefix(m.RCode.String(), "RCode")
-	for name, c := range dnsCodes {
-		if c == m.RCode {
-			code = name
-		}
-	}
+	code := CodeOfDNS(m)
 	if !slices.Contains(q.codes, code) {
 		return found{}, errors.New(code)
 	}

@@ -19,10 +19,9 @@ import (
 // dynamicBase is the exit code of a dynamic program that asks for weight 0.
 const dynamicBase = 2
 
-// newExec runs a program in a process group of its own, all of which is killed
-// when its time is over.
+// newExec runs a program.
 func newExec(s Spec, target Target) (probe, error) {
-	who, err := credential(s.User)
+	program, err := CommandOf(s.Command, environment(target), s.User)
 	if err != nil {
 		return nil, err
 	}
@@ -30,29 +29,54 @@ func newExec(s Spec, target Target) (probe, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := environment(target)
 	return func(ctx context.Context) (found, error) {
-		output := &beginning{limit: 200}
-		cmd := exec.CommandContext(ctx, s.Command[0], s.Command[1:]...)
-		cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = env, "/", output, output
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: who}
-		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-		cmd.WaitDelay = 100 * time.Millisecond
-		err := cmd.Run()
-		if ctx.Err() != nil {
-			return found{}, &stepError{none: "no end", err: ctx.Err()}
+		code, said, err := program.Run(ctx)
+		if err != nil {
+			return found{}, err
 		}
-		var exit *exec.ExitError
-		switch {
-		case err == nil, errors.Is(err, exec.ErrWaitDelay):
-			return programJudge(0, s.Dynamic, codes, output.line())
-		case errors.As(err, &exit) && exit.Exited():
-			return programJudge(exit.ExitCode(), s.Dynamic, codes, output.line())
-		case errors.As(err, &exit):
-			return found{}, errors.New(exit.String())
-		}
-		return found{}, err
+		return programJudge(code, s.Dynamic, codes, said)
 	}, nil
+}
+
+// A Command is a program that is to be run, without a shell.
+type Command struct {
+	line []string // the program by its whole path, and its arguments
+	env  []string // what is told it beside a usual PATH
+	who  *syscall.Credential
+}
+
+// CommandOf is a command that a user runs, as USER or USER:GROUP; "" is whoever runs
+// this program.
+func CommandOf(line, env []string, user string) (Command, error) {
+	who, err := credential(user)
+	return Command{line, env, who}, err
+}
+
+// Run runs the program in a process group of its own, all of which is killed when its
+// time is over, and returns its exit code and the beginning of the first line that it
+// said. An error is that it did not exit.
+func (c Command) Run(ctx context.Context) (code int, said string, err error) {
+	output := &beginning{limit: 200}
+	cmd := exec.CommandContext(ctx, c.line[0], c.line[1:]...)
+	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, c.env...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", output, output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: c.who}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 100 * time.Millisecond
+	err = cmd.Run()
+	if ctx.Err() != nil {
+		return 0, "", &stepError{none: "no end", err: ctx.Err()}
+	}
+	var exit *exec.ExitError
+	switch {
+	case err == nil, errors.Is(err, exec.ErrWaitDelay):
+		return 0, output.line(), nil
+	case errors.As(err, &exit) && exit.Exited():
+		return exit.ExitCode(), output.line(), nil
+	case errors.As(err, &exit):
+		return 0, "", errors.New(exit.String())
+	}
+	return 0, "", err
 }
 
 // programJudge says what an exit code means.
@@ -74,7 +98,6 @@ func programJudge(code int, dynamic bool, codes spans, said string) (found, erro
 // environment tells a program what it is about.
 func environment(target Target) []string {
 	return []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"EVS_ADDRESS=" + target.Addr.Addr().String(),
 		"EVS_PORT=" + strconv.Itoa(int(target.Addr.Port())),
 		"EVS_VIP=" + target.VIP.Addr().String(),

@@ -11,12 +11,13 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // newFile reads a file that somebody else writes: a word, or a number.
 func newFile(s Spec, target Target) (probe, error) {
 	return func(context.Context) (found, error) {
-		text, err := readWord(s.File)
+		text, _, err := ReadWord(s.File)
 		if err != nil {
 			return found{}, err
 		}
@@ -24,18 +25,20 @@ func newFile(s Spec, target Target) (probe, error) {
 	}, nil
 }
 
-// readWord reads a short file. Opened so, a pipe or a device does not hold up.
-func readWord(name string) (string, error) {
+// ReadWord reads a short file, and when it was written. Opened so, a pipe or a device
+// does not hold up.
+func ReadWord(name string) (text string, written time.Time, err error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return "", err
+		return "", written, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", errors.Join(err, errors.New("not a plain file"))
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return "", written, errors.Join(err, errors.New("not a plain file"))
 	}
 	b, err := io.ReadAll(io.LimitReader(f, 256))
-	return strings.TrimSpace(string(b)), err
+	return strings.TrimSpace(string(b)), info.ModTime(), err
 }
 
 // fileJudge says what the text of a file means for a destination of that weight.

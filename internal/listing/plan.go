@@ -12,21 +12,21 @@ const KindPlan = "Plan"
 // Plan is what has to change for a table to be what is wanted, in the order in
 // which it would.
 type Plan struct {
-	APIVersion string       `json:"apiVersion"`
-	Kind       string       `json:"kind"`
-	Changes    []PlanChange `json:"changes"`
+	APIVersion string       `json:"apiVersion" about:"evs/v1"`
+	Kind       string       `json:"kind" about:"Plan"`
+	Changes    []PlanChange `json:"changes" about:"in the order in which they would be made"`
 }
 
 // PlanChange is one difference.
 type PlanChange struct {
-	What        string   `json:"what"`
-	Op          string   `json:"op"`
-	Service     string   `json:"service,omitempty"`
-	Name        string   `json:"name,omitempty"`
-	From        string   `json:"from,omitempty"`
-	To          string   `json:"to,omitempty"`
-	Connections int      `json:"connections"`
-	Moved       *float64 `json:"clientsMoved,omitempty"`
+	What        string   `json:"what" about:"setting, timeout, service, destination, mark or interface"`
+	Op          string   `json:"op" about:"add, edit, remove, reorder; weight for an edit of nothing but a weight"`
+	Service     string   `json:"service,omitempty" about:"TCP 203.0.113.10:80, FWM 7; if it belongs to one"`
+	Name        string   `json:"name,omitempty" about:"of the destination, setting, timeout or interface, or the packets that a rule of marks is about"`
+	From        string   `json:"from,omitempty" about:"what differs, before"`
+	To          string   `json:"to,omitempty" about:"what differs, after"`
+	Connections int      `json:"connections" about:"live connections of what the change is about"`
+	Moved       *float64 `json:"clientsMoved,omitempty" about:"from 0 to 1, the share of clients that all changes of the service send to another server; if its scheduler hashes"`
 }
 
 // NewPlan makes a document of changes.

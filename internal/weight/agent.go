@@ -16,11 +16,17 @@ type Reply struct {
 	Admin   string // ready, drain, maint
 	Health  string // up, down, fail, stopped
 	About   string // what stood behind #
+	// Load is what About says as load=0.31, as EVS's own agent does: the protocol
+	// has no word for it, and may not be given new ones.
+	Load    *float64
 	Unknown string // the first word that is none of the protocol's
 }
 
 // MaxReply bounds a reply. HAProxy takes as much as its buffer.
 const MaxReply = 1024
+
+// LoadPrefix is what the description of a reply begins with that tells a load.
+const LoadPrefix = "load="
 
 // agentWords are the words of the protocol, and what they set.
 var agentWords = map[string]func(*Reply) *string{
@@ -46,7 +52,8 @@ func ParseReply(text string) (Reply, error) {
 	}
 	var r Reply
 	text, about, _ := strings.Cut(text, "#")
-	r.About = printable(about)
+	r.About = Printable(about)
+	r.Load = loadIn(r.About)
 	words := strings.FieldsFunc(text, func(c rune) bool { return c == ' ' || c == '\t' || c == ',' })
 	if len(words) == 0 {
 		return Reply{}, errEmptyReply
@@ -61,7 +68,7 @@ func ParseReply(text string) (Reply, error) {
 		case ok:
 			known++
 		case r.Unknown == "":
-			r.Unknown = printable(word)
+			r.Unknown = Printable(word)
 		}
 	}
 	if known == 0 {
@@ -86,18 +93,32 @@ func (r *Reply) word(word string) (known bool, err error) {
 	return false, nil
 }
 
+// loadIn is the load that a description begins with.
+func loadIn(about string) *float64 {
+	text, ok := strings.CutPrefix(about, LoadPrefix)
+	if !ok {
+		return nil
+	}
+	text, _, _ = strings.Cut(text, " ")
+	load, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return nil
+	}
+	return &load
+}
+
 // count reads a number that has nothing but digits.
 func count(digits, word string) (*int, error) {
 	n, err := strconv.ParseUint(digits, 10, 31)
 	if err != nil {
-		return nil, fmt.Errorf("the agent says %q: want a whole number from 0 on, as 75%% or maxconn:30", printable(word))
+		return nil, fmt.Errorf("the agent says %q: want a whole number from 0 on, as 75%% or maxconn:30", Printable(word))
 	}
 	out := int(n)
 	return &out, nil
 }
 
-// printable is a text of strangers that logs and terminals can bear.
-func printable(s string) string {
+// Printable is a text of strangers that logs and terminals can bear.
+func Printable(s string) string {
 	return strings.TrimSpace(strings.Map(func(c rune) rune {
 		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == '\uFFFD' {
 			return '?'

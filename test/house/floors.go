@@ -14,11 +14,11 @@ type floor struct {
 // floors are the storeys of the house from the ground up. A new package gets a
 // place here.
 var floors = []floor{
-	{"ground", []string{"internal/sched", "internal/hostnet", "internal/document", "internal/nudge"}},
+	{"ground", []string{"internal/sched", "internal/hostnet", "internal/document", "internal/nudge", "internal/poll"}},
 	{"data path", []string{"internal/datapath"}},
 	{"table", []string{"ipvs"}},
-	{"languages and senses", []string{"internal/ipvsadm", "internal/options", "internal/listing", "internal/config", "internal/convert", "internal/health", "internal/weight", "internal/manual"}},
-	{"director and doors", []string{"internal/director", "internal/lab", "internal/metrics", "internal/web", "internal/realserver", "internal/doctor"}},
+	{"languages and senses", []string{"internal/ipvsadm", "internal/options", "internal/listing", "internal/config", "internal/convert", "internal/health", "internal/weight", "internal/source", "internal/discovery", "internal/manual", "internal/keep"}},
+	{"director and doors", []string{"internal/director", "internal/lab", "internal/metrics", "internal/web", "internal/realserver", "internal/agent", "internal/doctor", "internal/drain", "internal/api"}},
 	{"roof", []string{"cmd/evs", "bench/...", "test/..."}},
 }
 

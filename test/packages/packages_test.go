@@ -91,7 +91,7 @@ func sameFiles(t *testing.T, dir string) {
 	if diff := different(deb, rpm); diff != "" {
 		t.Errorf("- is in the deb alone, + in the rpm alone:\n%s", diff)
 	}
-	if config := command(t, dir, "rpm", "-qpc", "evs.rpm"); config != "/etc/default/evs-ipvsadm\n" {
+	if config := command(t, dir, "rpm", "-qpc", "evs.rpm"); config != "/etc/default/evs-agent\n/etc/default/evs-ipvsadm\n" {
 		t.Errorf("the rpm's configuration files are %q", config)
 	}
 }
@@ -176,5 +176,5 @@ func update(t *testing.T, dir string) {
 func unit(t *testing.T, dir string) {
 	m := newMachine(t, dir)
 	m.run("dpkg -i /mnt/evs.deb")
-	m.wants("systemd-analyze verify --recursive-errors=no /usr/lib/systemd/system/evs-ipvsadm.service 2>&1", "")
+	m.wants("systemd-analyze verify --recursive-errors=no /usr/lib/systemd/system/evs-ipvsadm.service /usr/lib/systemd/system/evs-agent.service 2>&1", "")
 }
