@@ -194,16 +194,35 @@ static __always_inline int birth(const struct birth *b, const struct pkt *p, con
 	return born ? BIRTH_NEW : overflow_birth(b, p, family);
 }
 
+/* Has the sweep look at a family's table, after something was born into it (expire.h). */
+static __always_inline void family_wake(const __u8 family)
+{
+	struct flood *f = flood_get(family);
+
+	if (f && READ_ONCE(f->sleep) != AWAKE)
+		WRITE_ONCE(f->sleep, AWAKE);
+}
+
+static __always_inline int birth_awake(const struct birth *b, const struct pkt *p,
+				       const __u8 family)
+{
+	int rc = birth(b, p, family);
+
+	if (rc == BIRTH_NEW)
+		family_wake(family);
+	return rc;
+}
+
 /* Makes the connection of a first packet, unless another CPU just has. Functions of their own for
  * the verifier's sake, as conn_seek. */
 __noinline int conn_birth4(const struct birth *b, const struct pkt *p)
 {
-	return b && p ? birth(b, p, FAMILY_V4) : BIRTH_FULL;
+	return b && p ? birth_awake(b, p, FAMILY_V4) : BIRTH_FULL;
 }
 
 __noinline int conn_birth6(const struct birth *b, const struct pkt *p)
 {
-	return b && p ? birth(b, p, FAMILY_V6) : BIRTH_FULL;
+	return b && p ? birth_awake(b, p, FAMILY_V6) : BIRTH_FULL;
 }
 
 static __always_inline int conn_birth(const struct birth *b, const struct pkt *p,

@@ -247,7 +247,9 @@ type controlFlood struct {
 	_        structs.HostLayout
 	HalfOpen int32
 	Turn     uint32
-	Spare    [7]uint64
+	Sleep    uint32
+	Pad      uint32
+	Spare    [6]uint64
 }
 
 type controlGeneration struct {
