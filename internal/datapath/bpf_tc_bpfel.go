@@ -32,6 +32,7 @@ const (
 	tcMapFilterMap     = "filter_map"
 	tcMapFloods        = "floods"
 	tcMapFragments     = "fragments"
+	tcMapGuessesMap    = "guesses_map"
 	tcMapHalfRing      = "half_ring"
 	tcMapIcmpQuotas    = "icmp_quotas"
 	tcMapKeptFirsts    = "kept_firsts"
@@ -142,6 +143,7 @@ type tcMapSpecs struct {
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Floods        *ebpf.MapSpec `ebpf:"floods"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	GuessesMap    *ebpf.MapSpec `ebpf:"guesses_map"`
 	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
 	IcmpQuotas    *ebpf.MapSpec `ebpf:"icmp_quotas"`
 	KeptFirsts    *ebpf.MapSpec `ebpf:"kept_firsts"`
@@ -226,6 +228,7 @@ type tcMaps struct {
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Floods        *ebpf.Map `ebpf:"floods"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
+	GuessesMap    *ebpf.Map `ebpf:"guesses_map"`
 	HalfRing      *ebpf.Map `ebpf:"half_ring"`
 	IcmpQuotas    *ebpf.Map `ebpf:"icmp_quotas"`
 	KeptFirsts    *ebpf.Map `ebpf:"kept_firsts"`
@@ -277,6 +280,7 @@ func (m *tcMaps) Close() error {
 		m.FilterMap,
 		m.Floods,
 		m.Fragments,
+		m.GuessesMap,
 		m.HalfRing,
 		m.IcmpQuotas,
 		m.KeptFirsts,

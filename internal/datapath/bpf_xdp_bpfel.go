@@ -31,6 +31,7 @@ const (
 	xdpMapFilterMap     = "filter_map"
 	xdpMapFloods        = "floods"
 	xdpMapFragments     = "fragments"
+	xdpMapGuessesMap    = "guesses_map"
 	xdpMapHalfRing      = "half_ring"
 	xdpMapLeashNotes    = "leash_notes"
 	xdpMapLinkAddrs     = "link_addrs"
@@ -134,6 +135,7 @@ type xdpMapSpecs struct {
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Floods        *ebpf.MapSpec `ebpf:"floods"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	GuessesMap    *ebpf.MapSpec `ebpf:"guesses_map"`
 	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
 	LeashNotes    *ebpf.MapSpec `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
@@ -213,6 +215,7 @@ type xdpMaps struct {
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Floods        *ebpf.Map `ebpf:"floods"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
+	GuessesMap    *ebpf.Map `ebpf:"guesses_map"`
 	HalfRing      *ebpf.Map `ebpf:"half_ring"`
 	LeashNotes    *ebpf.Map `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
@@ -259,6 +262,7 @@ func (m *xdpMaps) Close() error {
 		m.FilterMap,
 		m.Floods,
 		m.Fragments,
+		m.GuessesMap,
 		m.HalfRing,
 		m.LeashNotes,
 		m.LinkAddrs,
