@@ -21,6 +21,9 @@ DRIFT ?= 2000000
 # How often `upgrades` replaces the data path.
 UPGRADES ?= 100
 
+# How many reloads the director makes in `reloads`.
+RELOADS ?= 1000
+
 # 2.45 is the last whose parts all come from the public Go module proxy.
 NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
 
@@ -65,7 +68,7 @@ test-kernels: build ## load and balance on the oldest kernel EVS runs on, emulat
 	@scripts/deps.sh kernels
 	@scripts/kernels.sh bin/evs
 
-bench: root deps build ## measure the data path, in some five minutes, and check the bars (root)
+bench: root deps build ## measure everything, check the bars, write bench/out/report.md (root)
 	$(GO) run ./bench -check
 
 demo: root deps build ## show a load balancer at work, from nothing, in two minutes (root)
@@ -79,6 +82,9 @@ drift: root ## two million connections and edits meanwhile, and no count drifts 
 
 flood: root ## five million spoofed SYNs at each of four tables with clients (root); FLOOD=N for others
 	EVS_FLOOD=$(FLOOD) $(GO) test -count=1 -timeout 2h -v -run TestAFloodLoses ./test/packet
+
+reloads: root deps ## a thousand reloads of the director under 500 connections, a hundred kills (root); RELOADS=N for others
+	EVS_RELOADS=$(RELOADS) $(GO) test -count=1 -timeout 1h -v -run TestReloadsAndSIGKILL ./test/director
 
 model: root deps ## compare the data path with the model over a million random steps (root)
 	EVS_MODEL_STEPS=1000000 $(GO) test -count=1 -timeout 2h -v ./test/model

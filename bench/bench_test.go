@@ -1,13 +1,19 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/evs-project/evs/bench/packet"
+	"github.com/evs-project/evs/bench/plot"
+	"github.com/evs-project/evs/bench/report"
 )
 
 func TestARoundIsAsLongAsAsked(t *testing.T) {
@@ -30,7 +36,7 @@ func TestARoundIsAsLongAsAsked(t *testing.T) {
 }
 
 func TestTheCommandLineRefusesWhatItCannotMeasure(t *testing.T) {
-	for _, args := range [][]string{{"-flows", "0"}, {"-flows", "1,x"}, {"-flows", "99999999"}, {"-rounds", "0"}, {"-methods", "tunnel"}, {"more"}} {
+	for _, args := range [][]string{{"-flows", "0"}, {"-flows", "1,x"}, {"-flows", "99999999"}, {"-rounds", "0"}, {"-methods", "tunnel"}, {"-only", "cost,pace"}, {"more"}} {
 		if _, err := parse(args, io.Discard); err == nil {
 			t.Errorf("%v: no error", args)
 		} else if !strings.Contains(err.Error(), "choose") && !strings.Contains(err.Error(), "-help") {
@@ -84,5 +90,43 @@ func TestTheProcessorIsReadFromTheKernelsList(t *testing.T) {
 	}
 	if got := processor("no such line\n"); got != "" {
 		t.Errorf("got %q, want nothing", got)
+	}
+}
+
+func TestOnlyNamesSomeParts(t *testing.T) {
+	for list, want := range map[string][]string{"": partNames(), "pps": {"pps"}, "bulk, cost": {"bulk", "cost"}} {
+		o, err := parse([]string{"-only", list}, io.Discard)
+		if err != nil || !slices.Equal(o.only, want) {
+			t.Errorf("-only %q: got %v, %v; want %v", list, o.only, err, want)
+		}
+	}
+}
+
+func TestTheReportHoldsEachPartAsMeasuredLast(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	for _, p := range []report.Part{
+		{Name: "pps", Title: "Old", Charts: []plot.Chart{{Title: "a chart", Names: []string{"x"}, Series: []plot.Series{{Y: []float64{1}}}}}},
+		{Name: "cost", Title: "Cost", Figures: []report.Figure{{Name: "a figure", Value: report.One(3)}}},
+		{Name: "pps", Title: "New", Charts: []plot.Chart{{Title: "a chart"}}, Data: []int{7}},
+	} {
+		if err := publish(p, dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "report.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cost, fresh := strings.Index(string(page), "## Cost"), strings.Index(string(page), "## New")
+	if cost < 0 || fresh < cost || strings.Contains(string(page), "Old") || !strings.Contains(string(page), "](pps-1.svg)") {
+		t.Errorf("want Cost, New and its chart in\n%s", page)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "pps-1.svg")); err != nil {
+		t.Error(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "report.json"))
+	var whole struct{ Parts []report.Part }
+	if err := errors.Join(err, json.Unmarshal(data, &whole)); err != nil || len(whole.Parts) != 2 || whole.Parts[0].Figures[0].Value.Median != 3 {
+		t.Errorf("%v, %s", err, data)
 	}
 }

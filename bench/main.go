@@ -37,7 +37,7 @@ type options struct {
 	cpu     int
 	out     string
 	check   bool
-	only    string // the suite to run, "" for all
+	only    []string // the parts to measure, none for all
 }
 
 func main() {
@@ -57,9 +57,9 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
-	passed, err := runSuites(ctx, opts, os.Stdout, os.Stderr)
+	passed, err := measure(ctx, opts, os.Stdout, os.Stderr)
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(os.Stderr, "bench: interrupted; nothing was written")
+		fmt.Fprintln(os.Stderr, "bench: interrupted; the parts measured before are in "+opts.out)
 		os.Exit(1)
 	}
 	if err != nil {
@@ -83,7 +83,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	f.IntVar(&o.cpu, "cpu", runtime.NumCPU()-1, "processor to measure on")
 	f.StringVar(&o.out, "out", filepath.Join("bench", "out"), "directory for the report's files")
 	f.BoolVar(&o.check, "check", false, "exit with an error unless every bar is cleared")
-	f.StringVar(&o.only, "only", "", "run one suite: cost, of the data path, schedule, of choosing a server, cli, of the commands, bulk, of TCP through a director, or checks, of servers' health")
+	only := f.String("only", "", "measure some parts, with commas between: "+strings.Join(partNames(), ", "))
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -92,6 +92,10 @@ func parse(args []string, usage io.Writer) (options, error) {
 	}
 	if o.rounds < 1 {
 		return o, fmt.Errorf("-rounds %d: choose at least 1", o.rounds)
+	}
+	var err error
+	if o.only, err = chosen(*only); err != nil {
+		return o, err
 	}
 	for _, word := range strings.Split(*flows, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(word))
@@ -120,21 +124,20 @@ var wired = sync.OnceValues(func() (int, error) {
 	return link, nil
 })
 
-// run measures everything and writes the report. It says whether every bar was
-// cleared.
-func run(ctx context.Context, o options, stdout, progress io.Writer) (passed bool, err error) {
+// programs measures what packets cost in the data path.
+func programs(ctx context.Context, o options, progress io.Writer) (part report.Part, err error) {
 	if err := pin(o.cpu); err != nil {
-		return false, err
+		return part, err
 	}
 	scene := packet.Documentation
 	link, err := wired()
 	if err != nil {
-		return false, err
+		return part, err
 	}
 	most := slices.Max(o.flows)
 	h, err := harness.New(scene, link, most)
 	if err != nil {
-		return false, err
+		return part, err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
 	m := &measurement{
@@ -145,44 +148,23 @@ func run(ctx context.Context, o options, stdout, progress io.Writer) (passed boo
 		round:    o.round,
 		progress: progress,
 	}
-	r := report.Report{Time: time.Now(), Machine: machine()}
+	var r report.Report
 	for _, method := range o.methods {
 		rows, err := m.method(ctx, method)
 		if err != nil {
-			return false, err
+			return part, err
 		}
 		r.Rows = append(r.Rows, rows...)
 	}
 	r.Verdicts = report.Judge(bars, r.Rows)
-	fmt.Fprint(stdout, r.Text())
-	if err := save(r, o.out); err != nil {
-		return false, err
-	}
-	return !slices.ContainsFunc(r.Verdicts, func(v report.Verdict) bool { return !v.Passed() }), nil
+	return r.Part("cost"), nil
 }
 
 // pin keeps the measuring thread on one processor, whose caches it then knows.
 func pin(cpu int) error {
 	runtime.LockOSThread()
-	var set unix.CPUSet
-	set.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &set); err != nil {
-		return fmt.Errorf("-cpu %d: move to that processor: %w", cpu, err)
+	if err := room.Pin(cpu); err != nil {
+		return fmt.Errorf("-cpu: %w", err)
 	}
 	return nil
-}
-
-func save(r report.Report, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("-out: %w", err)
-	}
-	page := filepath.Join(dir, "program-cost.md")
-	if err := os.WriteFile(page, []byte("# Program cost\n\n"+r.Markdown()), 0o644); err != nil {
-		return fmt.Errorf("-out: %w", err)
-	}
-	file, err := os.Create(filepath.Join(dir, "program-cost.json"))
-	if err != nil {
-		return fmt.Errorf("-out: %w", err)
-	}
-	return errors.Join(r.JSON(file), file.Close())
 }

@@ -156,7 +156,7 @@ func setTable(dp *datapath.Table, specs []ServiceSpec, known ways) (Changes, err
 		}
 		for _, w := range specs {
 			if touched[w.ServiceKey] {
-				if err := setService(dp, byKey[w.ServiceKey], w, known); err != nil {
+				if err := setService(dp, byKey[w.ServiceKey], w, known.place(dp)); err != nil {
 					return fmt.Errorf("%s: %w", w.ServiceKey, err)
 				}
 			}
@@ -204,8 +204,18 @@ func checkTable(dp *datapath.Table, specs []ServiceSpec) error {
 	return errors.Join(errs...)
 }
 
+// place finds the slot of a destination in the service of a slot.
+type place func(service int, d Destination) (slot int, err error)
+
+// place asks for the way to each destination, which may be another by now.
+func (ws ways) place(dp *datapath.Table) place {
+	return func(service int, d Destination) (int, error) {
+		return dp.DstSlot(service, dstRecord(d, ws.to(d.Addr.Addr())))
+	}
+}
+
 // setService prepares one service; l is the zero value where it is new.
-func setService(dp *datapath.Table, l datapath.Live, w ServiceSpec, known ways) error {
+func setService(dp *datapath.Table, l datapath.Live, w ServiceSpec, place place) error {
 	id := keyRecord(w.ServiceKey)
 	fresh := l.ID != id
 	if fresh {
@@ -217,7 +227,7 @@ func setService(dp *datapath.Table, l datapath.Live, w ServiceSpec, known ways) 
 	}
 	entries := make([]datapath.Entry, len(w.Destinations))
 	for i, d := range w.Destinations {
-		slot, err := dp.DstSlot(l.Slot, dstRecord(d, known.to(d.Addr.Addr())))
+		slot, err := place(l.Slot, d)
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ remove | 0) ;;
 esac
 
 if [ -d /run/systemd/system ]; then
-	systemctl disable --now evs-ipvsadm.service evs-agent.service || true
+	systemctl disable --now evs-director.service evs-ipvsadm.service evs-agent.service || true
 fi
 # Without evs nobody could see or stop what is attached, so it goes too.
 /usr/sbin/evs unload >/dev/null || true

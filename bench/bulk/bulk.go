@@ -6,16 +6,16 @@
 package bulk
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
-	"text/tabwriter"
 	"time"
 
+	"github.com/evs-project/evs/bench/peers"
 	"github.com/evs-project/evs/bench/report"
+	"github.com/evs-project/evs/ipvs"
 )
 
 // Least is the bar: what EVS carries, by what nftables does.
@@ -29,10 +29,10 @@ var (
 // contenders are who is measured; the first is the yardstick.
 var contenders = []struct {
 	name  string
-	serve func(ctx context.Context) (stop func() error, err error)
+	serve func(context.Context, peers.Service) (peers.Stop, error)
 }{
-	{"nftables DNAT", nftables},
-	{"EVS NAT", virtualServer},
+	{"nftables DNAT", peers.Nftables},
+	{"EVS NAT", peers.EVS{Forwarding: ipvs.Destination{Method: ipvs.Masquerade}}.Serve}, // by the doors it chooses
 }
 
 // directions are which end sends.
@@ -58,8 +58,16 @@ type Row struct {
 	Ratio          report.Spread // of the rounds' pairs
 }
 
-// Passed says whether the row clears the bar.
-func (r Row) Passed() bool { return r.Ratio.Median >= Least }
+// Figures are what was carried, and the bars.
+func Figures(rows []Row) (figures []report.Figure) {
+	for _, r := range rows {
+		figures = append(figures,
+			report.Figure{Name: r.Direction + ", " + contenders[0].name, Unit: "Gbit/s", Value: r.Yardstick},
+			report.Figure{Name: r.Direction + ", " + contenders[1].name, Unit: "Gbit/s", Value: r.EVS},
+			report.Figure{Name: r.Direction + ", " + contenders[1].name + " / " + contenders[0].name, Value: r.Ratio, Least: Least})
+	}
+	return figures
+}
 
 // Run measures. The contenders take turns, so that what else the machine does
 // meets both.
@@ -114,26 +122,5 @@ func (s Suite) direction(ctx context.Context, paths []*path, up bool) ([][]float
 }
 
 func row(direction string, rates [][]float64) Row {
-	var ratios []float64
-	for round, yardstick := range rates[0] {
-		ratios = append(ratios, rates[1][round]/yardstick)
-	}
-	return Row{direction, report.Summarise(rates[0]), report.Summarise(rates[1]), report.Summarise(ratios)}
-}
-
-// Text renders the rows for a terminal.
-func Text(rows []Row) string {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "BULK TCP\t%s\t%s\tRATIO\tLEAST AND MOST\tBAR\tRESULT\n", contenders[0].name, contenders[1].name)
-	for _, r := range rows {
-		result := "pass"
-		if !r.Passed() {
-			result = "FAIL"
-		}
-		fmt.Fprintf(w, "%s\t%.1f Gbit/s\t%.1f Gbit/s\t%.2f\t%.2f to %.2f\tat least %g\t%s\n",
-			r.Direction, r.Yardstick.Median, r.EVS.Median, r.Ratio.Median, r.Ratio.Min, r.Ratio.Max, Least, result)
-	}
-	w.Flush()
-	return b.String()
+	return Row{direction, report.Summarise(rates[0]), report.Summarise(rates[1]), report.Over(rates[1], rates[0])}
 }

@@ -3,87 +3,47 @@ package bulk
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
 
-	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
-
+	"github.com/evs-project/evs/bench/peers"
 	"github.com/evs-project/evs/bench/room"
 	"github.com/evs-project/evs/internal/hostnet"
 )
 
 // A path is a client, a director and a server in a row.
 type path struct {
-	client, director, server place
-	stop                     func() error
-}
-
-// place is a network namespace without a name.
-type place struct{ ns netns.NsHandle }
-
-func newPlace() (p place, err error) {
-	err = room.Anywhere(func() (err error) {
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return err
-		}
-		p.ns, err = netns.Get()
-		return err
-	})
-	return p, err
-}
-
-func (p place) do(act func() error) error {
-	return room.Anywhere(func() error {
-		if err := netns.Set(p.ns); err != nil {
-			return err
-		}
-		return act()
-	})
-}
-
-// settle brings the place to what is wanted of it as it is.
-func (p place) settle(ctx context.Context, want func(hostnet.Facts) hostnet.Want) error {
-	return p.do(func() error {
-		have, err := hostnet.Read()
-		if err != nil {
-			return err
-		}
-		_, err = hostnet.Apply(ctx, hostnet.Plan(have, want(have)))
-		return err
-	})
+	client, director, server room.Place
+	stop                     peers.Stop
 }
 
 // newPath builds a path whose director does what serve has it do. With an error
 // it returns what there is to be closed.
-func newPath(ctx context.Context, serve func(context.Context) (func() error, error)) (p *path, err error) {
+func newPath(ctx context.Context, serve func(context.Context, peers.Service) (peers.Stop, error)) (p *path, err error) {
 	p = &path{stop: func() error { return nil }}
-	for _, place := range []*place{&p.client, &p.director, &p.server} {
-		place.ns = netns.None()
-	}
-	for _, place := range []*place{&p.client, &p.director, &p.server} {
-		if *place, err = newPlace(); err != nil {
-			return p, fmt.Errorf("network namespace: %w", err)
+	p.client, p.director, p.server = room.Nowhere(), room.Nowhere(), room.Nowhere()
+	for _, place := range []*room.Place{&p.client, &p.director, &p.server} {
+		if *place, err = room.NewPlace(); err != nil {
+			return p, err
 		}
 	}
-	err = p.director.do(func() error {
+	err = p.director.Do(func() error {
 		return errors.Join(
-			hostnet.AddVeth("outside", "eth0", int(p.client.ns), 0),
-			hostnet.AddVeth("inside", "eth0", int(p.server.ns), 0))
+			hostnet.AddVeth("outside", "eth0", p.client.Descriptor(), 0),
+			hostnet.AddVeth("inside", "eth0", p.server.Descriptor(), 0))
 	})
 	if err == nil {
 		err = errors.Join(
-			p.client.settle(ctx, end("198.51.100.2/24", "198.51.100.1")),
-			p.server.settle(ctx, end("192.0.2.2/24", "192.0.2.1")),
-			p.director.settle(ctx, between))
+			p.client.Settle(ctx, end("198.51.100.2/24", "198.51.100.1")),
+			p.server.Settle(ctx, end("192.0.2.2/24", "192.0.2.1")),
+			p.director.Settle(ctx, between))
 	}
 	if err != nil {
 		return p, err
 	}
-	return p, p.director.do(func() error {
-		stop, err := serve(ctx)
+	return p, p.director.Do(func() error {
+		stop, err := serve(ctx, peers.Service{VIP: vip, Server: server})
 		if err == nil {
 			p.stop = stop
 		}
@@ -117,12 +77,7 @@ func between(have hostnet.Facts) hostnet.Want {
 
 func (p *path) close() error {
 	err := p.stop()
-	for _, place := range []place{p.client, p.director, p.server} {
-		if place.ns.IsOpen() {
-			err = errors.Join(err, place.ns.Close())
-		}
-	}
-	return err
+	return errors.Join(err, p.client.Close(), p.director.Close(), p.server.Close())
 }
 
 // carry sends over one connection for a while, up to the server or down from it,
@@ -148,14 +103,14 @@ func (p *path) carry(up bool, long time.Duration) (rate float64, err error) {
 // connect opens a connection through the director and returns both its ends.
 func (p *path) connect() (client, at *net.TCPConn, err error) {
 	var l net.Listener
-	if err := p.server.do(func() (err error) {
+	if err := p.server.Do(func() (err error) {
 		l, err = net.Listen("tcp", server.String())
 		return err
 	}); err != nil {
 		return nil, nil, err
 	}
 	defer l.Close()
-	err = p.client.do(func() error {
+	err = p.client.Do(func() error {
 		c, err := net.DialTimeout("tcp", vip.String(), patience)
 		if err == nil {
 			client = c.(*net.TCPConn)

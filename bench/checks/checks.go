@@ -17,7 +17,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/evs-project/evs/bench/cli"
+	"github.com/evs-project/evs/bench/report"
 	"github.com/evs-project/evs/internal/health"
 )
 
@@ -44,7 +44,7 @@ type counts struct {
 }
 
 // Run measures.
-func (s Suite) Run(ctx context.Context) (rows []cli.Row, err error) {
+func (s Suite) Run(ctx context.Context) (figures []report.Figure, err error) {
 	if err := furnish(); err != nil {
 		return nil, fmt.Errorf("addresses to check: %w", err)
 	}
@@ -70,7 +70,7 @@ func (s Suite) Run(ctx context.Context) (rows []cli.Row, err error) {
 	return s.measure(ctx, r, &c)
 }
 
-func (s Suite) measure(ctx context.Context, r *health.Runner, c *counts) ([]cli.Row, error) {
+func (s Suite) measure(ctx context.Context, r *health.Runner, c *counts) ([]report.Figure, error) {
 	fmt.Fprintf(s.Progress, "checking %d destinations every second\n", services*destinations)
 	if err := sleep(ctx, s.Settle); err != nil {
 		return nil, err
@@ -81,12 +81,12 @@ func (s Suite) measure(ctx context.Context, r *health.Runner, c *counts) ([]cli.
 	}
 	took := time.Since(began).Seconds()
 	after := r.Load()
-	return []cli.Row{
-		{Name: "checks made", Value: float64(c.results.Load()-results) / took, Unit: "/s"},
-		{Name: "processor, of one core", Value: 100 * (processorTime() - used).Seconds() / took, Unit: "%", Most: 50},
-		{Name: "checks begun more than a tenth of their interval late", Value: float64(after.Late - before.Late), Unit: "", Most: 0.5},
-		{Name: "checks failed, though the servers are well", Value: float64(c.failures.Load() - failures), Unit: "", Most: 0.5},
-		{Name: "the latest start of all", Value: after.Worst.Seconds() * 1000, Unit: "ms"},
+	return []report.Figure{
+		{Name: "checks made", Value: report.One(float64(c.results.Load()-results) / took), Unit: "/s"},
+		{Name: "processor, of one core", Value: report.One(100 * (processorTime() - used).Seconds() / took), Unit: "%", Most: 50},
+		{Name: "checks begun more than a tenth of their interval late", Value: report.One(float64(after.Late - before.Late)), Most: 0.5},
+		{Name: "checks failed, though the servers are well", Value: report.One(float64(c.failures.Load() - failures)), Most: 0.5},
+		{Name: "the latest start of all", Value: report.One(after.Worst.Seconds() * 1000), Unit: "ms"},
 	}, nil
 }
 

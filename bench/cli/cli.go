@@ -12,9 +12,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"text/tabwriter"
 	"time"
 
+	"github.com/evs-project/evs/bench/report"
 	"github.com/evs-project/evs/bench/room"
 )
 
@@ -28,18 +28,6 @@ type Suite struct {
 	Progress io.Writer
 }
 
-// Row is one figure, and the bar it is held against.
-type Row struct {
-	Name  string
-	Value float64
-	Unit  string
-	// Most is the bar; 0 where there is none.
-	Most float64
-}
-
-// Passed says whether the row clears its bar.
-func (r Row) Passed() bool { return r.Most == 0 || r.Value <= r.Most }
-
 // The sizes of the tables, in services; a service has 1 + Servers lines.
 const (
 	small = 1_000
@@ -50,7 +38,7 @@ const (
 const shortRuns = 20
 
 // Run measures everything, and removes the table whatever happens.
-func (s Suite) Run(ctx context.Context) (rows []Row, err error) {
+func (s Suite) Run(ctx context.Context) (figures []report.Figure, err error) {
 	defer func() { err = errors.Join(err, s.evs(context.WithoutCancel(ctx), "unload")) }()
 	// The table is there: what is measured is a table's growth, not its birth.
 	if err := s.evs(ctx, "attach"); err != nil {
@@ -72,13 +60,13 @@ func (s Suite) Run(ctx context.Context) (rows []Row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Row{
-		{"ipvsadm -R of 10,000 lines", milliseconds(few), "ms", 0},
-		{"ipvsadm -R of 100,000 lines", milliseconds(many), "ms", 0},
-		{"  the second by the first", float64(many) / float64(few), "times", 12},
-		{"ipvsadm -Ln of the 100,000 lines", milliseconds(listing), "ms", 2000},
-		{"evs restore --atomic of 100,000 lines", milliseconds(atomic), "ms", 0},
-		{"ipvsadm -ln of a small table, above ipvsadm --version", milliseconds(over), "ms", 15},
+	return []report.Figure{
+		{Name: "ipvsadm -R of 10,000 lines", Value: milliseconds(few), Unit: "ms"},
+		{Name: "ipvsadm -R of 100,000 lines", Value: milliseconds(many), Unit: "ms"},
+		{Name: "ipvsadm -R of 100,000 lines, by that of 10,000", Value: report.One(float64(many) / float64(few)), Most: 12},
+		{Name: "ipvsadm -Ln of the 100,000 lines", Value: milliseconds(listing), Unit: "ms", Most: 2000},
+		{Name: "evs restore --atomic of 100,000 lines", Value: milliseconds(atomic), Unit: "ms"},
+		{Name: "ipvsadm -ln of a small table, above ipvsadm --version", Value: milliseconds(over), Unit: "ms", Most: 15},
 	}, nil
 }
 
@@ -185,23 +173,6 @@ func median(all []time.Duration) time.Duration {
 	return all[len(all)/2]
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// Text renders the rows for a terminal, under a heading.
-func Text(heading string, rows []Row) string {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, heading+"\tMEASURED\tBAR\tRESULT")
-	for _, r := range rows {
-		bar, result := "", ""
-		if r.Most > 0 {
-			bar, result = fmt.Sprintf("at most %g %s", r.Most, r.Unit), "pass"
-			if !r.Passed() {
-				result = "FAIL"
-			}
-		}
-		fmt.Fprintf(w, "%s\t%.1f %s\t%s\t%s\n", r.Name, r.Value, r.Unit, bar, result)
-	}
-	w.Flush()
-	return b.String()
+func milliseconds(d time.Duration) report.Spread {
+	return report.One(float64(d) / float64(time.Millisecond))
 }

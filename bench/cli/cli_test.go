@@ -21,12 +21,3 @@ func TestEveryServiceHasItsLinesAndAnAddressOfItsOwn(t *testing.T) {
 		}
 	}
 }
-
-func TestABarThatIsMissedIsSaid(t *testing.T) {
-	text := Text("COMMANDS", []Row{{"quick", 1, "ms", 2}, {"slow", 3, "ms", 2}, {"free", 9, "ms", 0}})
-	for _, want := range []string{"pass", "FAIL"} {
-		if strings.Count(text, want) != 1 {
-			t.Errorf("want %q once in\n%s", want, text)
-		}
-	}
-}

@@ -71,10 +71,9 @@ func (s Scene) build(k Kind, client netip.AddrPort) [Len]byte {
 
 	binary.BigEndian.PutUint16(b[offTCP:], from.Port())
 	binary.BigEndian.PutUint16(b[offTCP+2:], to.Port())
-	binary.BigEndian.PutUint32(b[offTCP+4:], 1000)
-	if k.Flags&ACK.Flags != 0 {
-		binary.BigEndian.PutUint32(b[offTCP+8:], 2000)
-	}
+	seq, ack := k.numbers()
+	binary.BigEndian.PutUint32(b[offTCP+4:], seq)
+	binary.BigEndian.PutUint32(b[offTCP+8:], ack)
 	b[offTCP+12] = tcpLen / 4 << 4
 	b[offFlags] = k.Flags
 	binary.BigEndian.PutUint16(b[offTCP+14:], 65535)

@@ -58,6 +58,22 @@ var (
 	ReplyACK = Kind{Name: "reply ACK", Reply: true, Flags: 0x10}
 )
 
+// numbers are the sequence number and the acknowledgement, as a conversation has
+// them in which nobody has said anything yet: who tracks connections looks at both.
+func (k Kind) numbers() (seq, ack uint32) {
+	seq, ack = 1000, 2000 // that client and server begin with
+	if k.Reply {
+		seq, ack = ack, seq
+	}
+	if k.Flags&SYN.Flags == 0 {
+		seq++
+	}
+	if k.Flags&ACK.Flags == 0 {
+		return seq, 0
+	}
+	return seq, ack + 1
+}
+
 // Method is how the balancer forwards.
 type Method string
 

@@ -1,61 +1,67 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
-	"time"
+
+	"github.com/evs-project/evs/bench/plot"
 )
 
-// Machine is where a report was measured.
-type Machine struct {
-	Processor string `json:"processor"`
-	Cores     int    `json:"cores"`
-	Kernel    string `json:"kernel"`
-	Arch      string `json:"arch"`
-}
-
-// Report is one run of the benchmark.
+// Report is what packets cost: the rows of the part that measures it.
 type Report struct {
-	Time     time.Time
-	Machine  Machine
-	Rows     []Row
-	Verdicts []Verdict
+	Rows     []Row     `json:"rows"`
+	Verdicts []Verdict `json:"-"`
 }
 
-// Text renders the report for a terminal.
-func (r Report) Text() string { return r.render(textTable, "%s\n") }
-
-// Markdown renders the report for a page.
-func (r Report) Markdown() string { return r.render(markdownTable, "## %s\n") }
-
-func (r Report) render(table func([][]string) string, heading string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %d cores, Linux %s, %s; %s\n\n",
-		r.Machine.Processor, r.Machine.Cores, r.Machine.Kernel, r.Machine.Arch, r.Time.UTC().Format("2006-01-02"))
-	b.WriteString("Nanoseconds per packet above an empty program: median (least to most over the rounds).\n\n")
-	for _, name := range distinct(r.Rows, func(r Row) string { return r.Case }) {
-		fmt.Fprintf(&b, heading+"\n", name)
-		b.WriteString(table(r.costs(name)))
-		b.WriteByte('\n')
+// Part renders the costs: a table and a chart of each case, and the bars.
+func (r Report) Part(name string) Part {
+	p := Part{
+		Name: name, Title: "Program cost",
+		About: "Nanoseconds per packet above an empty program: median (least to most over the rounds).",
+		Data:  r,
 	}
-	if len(r.Verdicts) > 0 {
-		fmt.Fprintf(&b, heading+"\n", "Bars")
-		b.WriteString(table(bars(r.Verdicts)))
+	for _, one := range distinct(r.Rows, func(r Row) string { return r.Case }) {
+		p.Tables = append(p.Tables, Table{one, r.costs(one)})
+		p.Charts = append(p.Charts, r.chart(one))
 	}
-	return b.String()
+	for _, v := range r.Verdicts {
+		p.Figures = append(p.Figures, Figure{
+			Name:  fmt.Sprintf("%s, %s: %s / %s", v.Case, Flows(v.Flows), v.Target, v.Yardstick),
+			Value: One(v.Measured), Most: v.Wanted, Missing: !v.Known,
+		})
+	}
+	return p
 }
 
-// costs is the table of one case: a line for each target, a column for each
-// number of flows, and below what the harness itself cost.
-func (r Report) costs(name string) [][]string {
-	var rows []Row
+func (r Report) of(name string) (rows []Row) {
 	for _, row := range r.Rows {
 		if row.Case == name {
 			rows = append(rows, row)
 		}
 	}
+	return rows
+}
+
+func (r Report) chart(name string) plot.Chart {
+	rows := r.of(name)
+	c := plot.Chart{Title: name, X: "flows", Y: "ns per packet", LogX: true}
+	for _, target := range distinct(rows, func(r Row) string { return r.Target }) {
+		line := plot.Series{Name: target}
+		for _, n := range flowCounts(rows) {
+			if row, ok := find(rows, name, n, target); ok {
+				line.X, line.Y = append(line.X, float64(n)), append(line.Y, row.Cost.Median)
+				line.Low, line.High = append(line.Low, row.Cost.Min), append(line.High, row.Cost.Max)
+			}
+		}
+		c.Series = append(c.Series, line)
+	}
+	return c
+}
+
+// costs is the table of one case: a line for each target, a column for each
+// number of flows, and below what the harness itself cost.
+func (r Report) costs(name string) [][]string {
+	rows := r.of(name)
 	counts := flowCounts(rows)
 	head := []string{"target"}
 	for _, n := range counts {
@@ -81,22 +87,7 @@ func cell(s Spread, known bool) string {
 	if !known {
 		return "-"
 	}
-	return fmt.Sprintf("%.1f (%.1f to %.1f)", s.Median, s.Min, s.Max)
-}
-
-func bars(verdicts []Verdict) [][]string {
-	table := [][]string{{"case", "flows", "ratio", "wanted", "measured", "result"}}
-	for _, v := range verdicts {
-		measured := "-"
-		if v.Known {
-			measured = fmt.Sprintf("%.2f", v.Measured)
-		}
-		table = append(table, []string{
-			v.Case, Count(v.Flows), v.Target + " / " + v.Yardstick,
-			fmt.Sprintf("≤ %.2f", v.Wanted), measured, v.Result(),
-		})
-	}
-	return table
+	return s.String()
 }
 
 // Count writes a number of flows: 1, 10k, 1M.
@@ -146,36 +137,4 @@ func markdownTable(table [][]string) string {
 		}
 	}
 	return b.String()
-}
-
-// JSON writes the report for programs.
-func (r Report) JSON(w io.Writer) error {
-	type bar struct {
-		Case      string   `json:"case"`
-		Flows     int      `json:"flows"`
-		Target    string   `json:"target"`
-		Yardstick string   `json:"yardstick"`
-		Wanted    float64  `json:"wanted"`
-		Measured  *float64 `json:"measured"` // null: not measured
-		Result    string   `json:"result"`
-	}
-	out := struct {
-		Time    time.Time `json:"time"`
-		Machine Machine   `json:"machine"`
-		Rows    []Row     `json:"rows"`
-		Bars    []bar     `json:"bars"`
-	}{r.Time.UTC(), r.Machine, r.Rows, []bar{}}
-	for _, v := range r.Verdicts {
-		b := bar{v.Case, v.Flows, v.Target, v.Yardstick, v.Wanted, nil, v.Result()}
-		if v.Known {
-			b.Measured = &v.Measured
-		}
-		out.Bars = append(out.Bars, b)
-	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	if err := e.Encode(out); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	return nil
 }

@@ -4,16 +4,21 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
-// Spread is what the rounds of one measurement came to, in nanoseconds per
-// packet.
+// Spread is what the rounds of one measurement came to.
 type Spread struct {
-	Median float64 `json:"median_ns"`
-	Min    float64 `json:"min_ns"`
-	Max    float64 `json:"max_ns"`
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
 	Rounds int     `json:"rounds"`
+}
+
+// String writes the median, and the least and the most of the rounds.
+func (s Spread) String() string {
+	return fmt.Sprintf("%s (%s to %s)", number(s.Median), number(s.Min), number(s.Max))
 }
 
 // Summarise returns the spread of the rounds; the zero Spread for none.
@@ -58,21 +63,6 @@ type Verdict struct {
 	Measured float64
 	// Known is false when either side was not measured.
 	Known bool
-}
-
-// Passed says whether the bar was measured and cleared.
-func (v Verdict) Passed() bool { return v.Known && v.Measured <= v.Wanted }
-
-// Result is the verdict in a word or two.
-func (v Verdict) Result() string {
-	switch {
-	case !v.Known:
-		return "not measured"
-	case v.Passed():
-		return "pass"
-	default:
-		return "FAIL"
-	}
 }
 
 // Judge holds the rows against the bars.

@@ -76,14 +76,8 @@ func furnish(link netlink.Link, s packet.Scene) error {
 	}
 	router := netip.MustParseAddr(gateway)
 	for ip, mac := range map[netip.Addr]packet.MAC{router: s.Gateway, s.Server.Addr(): s.RealMAC} {
-		err := netlink.NeighSet(&netlink.Neigh{
-			LinkIndex:    link.Attrs().Index,
-			State:        netlink.NUD_PERMANENT,
-			IP:           net.IP(ip.AsSlice()),
-			HardwareAddr: mac[:],
-		})
-		if err != nil {
-			return fmt.Errorf("add neighbour %s to %s: %w", ip, Name, err)
+		if err := Neighbour(link, ip, mac[:]); err != nil {
+			return err
 		}
 	}
 	_, dst, err := net.ParseCIDR(clients)
@@ -93,6 +87,20 @@ func furnish(link netlink.Link, s packet.Scene) error {
 	route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: dst, Gw: net.IP(router.AsSlice())}
 	if err := netlink.RouteAdd(route); err != nil {
 		return fmt.Errorf("add route to %s by %s: %w", clients, gateway, err)
+	}
+	return nil
+}
+
+// Neighbour makes ip a neighbour for good, who need not be asked for.
+func Neighbour(link netlink.Link, ip netip.Addr, mac net.HardwareAddr) error {
+	err := netlink.NeighSet(&netlink.Neigh{
+		LinkIndex:    link.Attrs().Index,
+		State:        netlink.NUD_PERMANENT,
+		IP:           net.IP(ip.AsSlice()),
+		HardwareAddr: mac,
+	})
+	if err != nil {
+		return fmt.Errorf("add neighbour %s to %s: %w", ip, link.Attrs().Name, err)
 	}
 	return nil
 }

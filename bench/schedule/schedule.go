@@ -4,20 +4,18 @@
 package schedule
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
-	"text/tabwriter"
 	"time"
 
 	"github.com/cilium/ebpf"
 
-	"github.com/evs-project/evs/bench/cli"
 	"github.com/evs-project/evs/bench/harness"
 	"github.com/evs-project/evs/bench/packet"
+	"github.com/evs-project/evs/bench/plot"
 	"github.com/evs-project/evs/bench/report"
 	"github.com/evs-project/evs/bench/room"
 	"github.com/evs-project/evs/internal/datapath"
@@ -173,36 +171,46 @@ func (g *stage) complete() error {
 // Bars are what EVS promises: the least busy of very many is found within two
 // microseconds, and who hashes does not look how many there are. What it costs them is
 // the memory of more destinations.
-func Bars(costs []Cost) []cli.Row {
-	var rows []cli.Row
+func Bars(costs []Cost) []report.Figure {
+	var figures []report.Figure
 	for _, c := range costs {
 		few, many := c.Among[0].Median, c.Among[len(c.Among)-1].Median
 		switch c.Scheduler {
 		case "wlc":
-			rows = append(rows, cli.Row{Name: "a connection by wlc among 1,024", Value: many, Unit: "ns", Most: 2000})
+			figures = append(figures, report.Figure{Name: "a connection by wlc among 1,024", Value: c.Among[len(c.Among)-1], Unit: "ns", Most: 2000})
 		case "mh", "sh":
-			rows = append(rows, cli.Row{Name: c.Scheduler + " among 1,024, by among 2", Value: many / few, Unit: "times", Most: 1.5})
+			figures = append(figures, report.Figure{Name: c.Scheduler + " among 1,024, by among 2", Value: report.One(many / few), Most: 1.5})
 		}
+	}
+	return figures
+}
+
+// Table renders the costs.
+func Table(costs []Cost) [][]string {
+	head := []string{"scheduler"}
+	for _, n := range numbers {
+		head = append(head, fmt.Sprintf("among %d", n))
+	}
+	rows := [][]string{head}
+	for _, c := range costs {
+		row := []string{c.Scheduler}
+		for _, s := range c.Among {
+			row = append(row, s.String())
+		}
+		rows = append(rows, row)
 	}
 	return rows
 }
 
-// Text renders the costs.
-func Text(costs []Cost) string {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "A NEW CONNECTION, NS")
-	for _, n := range numbers {
-		fmt.Fprintf(w, "\tAMONG %d", n)
-	}
-	fmt.Fprintln(w)
-	for _, c := range costs {
-		fmt.Fprint(w, c.Scheduler)
-		for _, s := range c.Among {
-			fmt.Fprintf(w, "\t%.0f (%.0f to %.0f)", s.Median, s.Min, s.Max)
+// Chart draws the costs by the number of destinations.
+func Chart(costs []Cost) plot.Chart {
+	c := plot.Chart{Title: "A new connection, by scheduler", X: "destinations", Y: "ns", LogX: true}
+	for _, cost := range costs {
+		line := plot.Series{Name: cost.Scheduler}
+		for i, s := range cost.Among {
+			line.X, line.Y = append(line.X, float64(numbers[i])), append(line.Y, s.Median)
 		}
-		fmt.Fprintln(w)
+		c.Series = append(c.Series, line)
 	}
-	w.Flush()
-	return b.String()
+	return c
 }

@@ -3,7 +3,6 @@ package schedule
 import (
 	"io"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/evs-project/evs/bench/packet"
@@ -32,14 +31,14 @@ func TestEverySchedulerIsMeasuredAmongEveryNumberOfDestinations(t *testing.T) {
 	if len(costs) != len(sched.All) {
 		t.Errorf("%d schedulers were measured, there are %d", len(costs), len(sched.All))
 	}
+	if rows, lines := Table(costs), Chart(costs).Series; len(rows) != 1+len(costs) || len(lines) != len(costs) {
+		t.Errorf("a table of %d rows and a chart of %d lines for %d schedulers", len(rows), len(lines), len(costs))
+	}
 	for _, c := range costs {
 		for i, s := range c.Among {
 			if s.Median <= 0 || len(c.Among) != len(numbers) {
 				t.Errorf("%s among %d costs %v", c.Scheduler, numbers[i], s)
 			}
-		}
-		if !strings.Contains(Text(costs), "\n"+c.Scheduler+" ") {
-			t.Errorf("%s is not in the report", c.Scheduler)
 		}
 	}
 }
@@ -59,7 +58,7 @@ func TestTheBarsAreThoseOfWhoLooksAtAllAndOfWhoHashes(t *testing.T) {
 	}
 	for i, r := range rows {
 		if r.Passed() != want[i] {
-			t.Errorf("%s at %v: passed %t", r.Name, r.Value, r.Passed())
+			t.Errorf("%s at %v: passed %t", r.Name, r.Value.Median, r.Passed())
 		}
 	}
 }

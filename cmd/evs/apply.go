@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -159,7 +160,7 @@ func try(cmd *cobra.Command, file string, want director.Wanted, within time.Dura
 		defer stop()
 	}
 	return withTable(uninterrupted(cmd), func(t *ipvs.Table) error {
-		done, trial, err := ledger.Try(t, want, file, within)
+		done, trial, err := ledger.Try(t, want, absolute(file), within)
 		if err != nil {
 			return refusal(err)
 		}
@@ -171,6 +172,14 @@ func try(cmd *cobra.Command, file string, want director.Wanted, within time.Dura
 		fmt.Fprintf(cmd.ErrOrStderr(), "on trial: `evs confirm` within %v keeps it, else it is taken back\n", within)
 		return settle(ctx, cmd, t, trial)
 	})
+}
+
+// absolute is a file's name for those who work in other directories.
+func absolute(file string) string {
+	if path, err := filepath.Abs(file); err == nil {
+		return path
+	}
+	return file
 }
 
 // settle waits until a trial is decided, and takes its changes back if it is not.

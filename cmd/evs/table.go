@@ -81,12 +81,12 @@ func unloadVerb() *cobra.Command {
 }
 
 func statusVerb() *cobra.Command {
-	return &cobra.Command{
-		Use:   "status",
-		Short: "show where the data path is attached, and what it counts",
+	cmd := &cobra.Command{
+		Use:   "status [--socket SOCKET]",
+		Short: "show where the data path is attached, what it counts, and how the director fares",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withTable(cmd.Context(), func(t *ipvs.Table) error {
+			err := withTable(cmd.Context(), func(t *ipvs.Table) error {
 				s, err := t.Status()
 				if errors.Is(err, ipvs.ErrNoTable) {
 					fmt.Fprintln(cmd.OutOrStdout(), ipvs.ErrNoTable)
@@ -100,8 +100,11 @@ func statusVerb() *cobra.Command {
 				}
 				return printStatus(cmd.OutOrStdout(), s)
 			})
+			return errors.Join(err, printDirector(cmd))
 		},
 	}
+	socketFlag(cmd)
+	return cmd
 }
 
 func printStatus(w io.Writer, s ipvs.Status) error {

@@ -68,6 +68,9 @@ func TestADrainIsKeptUntilItIsEnded(t *testing.T) {
 	if err != nil || services.Services[0].Destinations[0].Drain == nil || services.Services[0].Destinations[1].Drain != nil {
 		t.Errorf("the drain is not told of: %s, %v", asJSON(t, services), err)
 	}
+	if w, err := c.Weights(ctx); err != nil || w.Weights[0].Reason != "drain" || w.Weights[1].Reason != "rate" {
+		t.Errorf("the weights have other reasons: %s, %v", asJSON(t, w), err)
+	}
 	if all, err := c.Drains(ctx); err != nil || len(all.Drains) != 1 || all.Drains[0].ID != d.ID {
 		t.Errorf("drains: %+v, %v", all, err)
 	}
@@ -95,6 +98,9 @@ func TestAnOverrideIsKeptUntilItIsEnded(t *testing.T) {
 	o, err := c.Override(t.Context(), OverrideRequest{Scope: scope(t, "TCP 203.0.113.10:80", "192.0.2.2:8080"), Weight: &weight, For: &hour, Why: "a try"})
 	if err != nil || o.Until.Sub(o.Since) != time.Hour || *o.Weight != 0 {
 		t.Fatalf("%+v, %v", o, err)
+	}
+	if w, err := c.Weights(t.Context()); err != nil || w.Weights[0].Reason != "override" || w.Weights[1].Reason != "rate" {
+		t.Errorf("the weights have other reasons: %s, %v", asJSON(t, w), err)
 	}
 	if all, err := c.Overrides(t.Context()); err != nil || len(all.Overrides) != 1 || all.Overrides[0].Why != "a try" {
 		t.Errorf("%+v, %v", all, err)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/evs-project/evs/internal/config"
+	"github.com/evs-project/evs/internal/document"
 	"github.com/evs-project/evs/internal/keep"
 )
 
@@ -15,7 +16,7 @@ type Header struct {
 
 // Status is how the director itself fares.
 type Status struct {
-	Header
+	Header  `json:",inline"`
 	Version string `json:"version" about:"of the program"`
 	PID     int    `json:"pid" about:"of its process"`
 	// Namespace is hostnet.Cookie's, in hexadecimal digits: clients tell by it whether
@@ -61,7 +62,7 @@ type Checks struct {
 
 // Services is the list of services.
 type Services struct {
-	Header
+	Header   `json:",inline"`
 	Services []Service `json:"services" about:"in the order of the file"`
 }
 
@@ -109,6 +110,21 @@ type Terms struct {
 
 // TermsOf are those of the file.
 func TermsOf(d config.Drain) Terms { return Terms{Duration(d.For), d.AtDeadline, d.Persistence} }
+
+// file are the terms as the file has them, with what a file that says nothing leads to
+// if there are none.
+func (t Terms) file() config.Drain {
+	if t == (Terms{}) {
+		return StandardDrain()
+	}
+	return config.Drain{For: time.Duration(t.For), AtDeadline: t.AtDeadline, Persistence: t.Persistence}
+}
+
+// StandardDrain is how a file that says nothing of it has servers drained.
+func StandardDrain() (d config.Drain) {
+	document.Defaults(&d)
+	return d
+}
 
 // Connections are counts of the table.
 type Connections struct {

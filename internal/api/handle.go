@@ -101,7 +101,7 @@ func allow(rt route, who string, may rights) *Problem {
 }
 
 // checked is a request that knows what may be wrong with it.
-type checked interface{ check() error }
+type checked interface{ Check() error }
 
 // read reads the document of a request.
 func read[T checked](r *http.Request, in *T) error {
@@ -123,7 +123,7 @@ func read[T checked](r *http.Request, in *T) error {
 	if err != nil {
 		return problem(http.StatusBadRequest, fmt.Sprintf("the document cannot be read: %v", err))
 	}
-	if err := (*in).check(); err != nil {
+	if err := (*in).Check(); err != nil {
 		p := problem(http.StatusUnprocessableEntity, "the request is wrong: nothing has changed")
 		for _, one := range split(err) {
 			p.Errors = append(p.Errors, ProblemError{Detail: one.Error()})

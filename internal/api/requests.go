@@ -1,10 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/evs-project/evs/internal/config"
 	"github.com/evs-project/evs/internal/health"
 	"github.com/evs-project/evs/internal/keep"
 )
@@ -15,14 +17,23 @@ type Duration = health.Duration
 // DrainRequest asks for servers to be drained. What it leaves out is as the file says
 // of the first of them.
 type DrainRequest struct {
-	keep.Scope
+	keep.Scope  `json:",inline"`
 	For         *Duration `json:"for,omitempty" about:"how long connections may take to end: 10m"`
 	AtDeadline  string    `json:"atDeadline,omitempty" one:"leave reset" about:"what becomes of those left: leave, or reset, which tells both ends of TCP and schedules UDP anew"`
 	Persistence string    `json:"persistence,omitempty" one:"respect ignore" about:"whether clients that are kept to the server may still open connections"`
 }
 
-// check says what is wrong with the request.
-func (r DrainRequest) check() error {
+// Over are the terms of the request, laid over those of the file.
+func (r DrainRequest) Over(file config.Drain) config.Drain {
+	if r.For != nil {
+		file.For = time.Duration(*r.For)
+	}
+	file.AtDeadline, file.Persistence = cmp.Or(r.AtDeadline, file.AtDeadline), cmp.Or(r.Persistence, file.Persistence)
+	return file
+}
+
+// Check says what is wrong with the request.
+func (r DrainRequest) Check() error {
 	return errors.Join(
 		serverNamed(r.Scope),
 		notNegative("for", r.For),
@@ -33,18 +44,18 @@ func (r DrainRequest) check() error {
 
 // OverrideRequest asks for a weight or a state in place of what the director finds.
 type OverrideRequest struct {
-	keep.Scope
-	Weight *int32     `json:"weight,omitempty" min:"0" about:"the weight, in units of the file, in place of that of the file, of slow start and of the weight source"`
-	State  keep.State `json:"state,omitempty" one:"up down" about:"what the server is taken for whatever its checks say"`
-	Why    string     `json:"why,omitempty" about:"a remark for people"`
-	For    *Duration  `json:"for,omitempty" about:"for how long; until it is ended by hand if left out"`
+	keep.Scope `json:",inline"`
+	Weight     *int32     `json:"weight,omitempty" min:"0" about:"the weight, in units of the file, in place of that of the file, of slow start and of the weight source"`
+	State      keep.State `json:"state,omitempty" one:"up down" about:"what the server is taken for whatever its checks say"`
+	Why        string     `json:"why,omitempty" about:"a remark for people"`
+	For        *Duration  `json:"for,omitempty" about:"for how long; until it is ended by hand if left out"`
 }
 
 // maxWhy bounds a remark.
 const maxWhy = 200
 
-// check says what is wrong with the request.
-func (r OverrideRequest) check() error {
+// Check says what is wrong with the request.
+func (r OverrideRequest) Check() error {
 	err := errors.Join(serverNamed(r.Scope), notNegative("for", r.For), oneOf("state", string(r.State), "", string(keep.Up), string(keep.Down)))
 	if r.Weight == nil && r.State == "" {
 		err = errors.Join(err, errors.New("nothing is overridden: name weight, state or both"))

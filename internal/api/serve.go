@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/evs-project/evs/internal/config"
-	"github.com/evs-project/evs/internal/document"
 	"github.com/evs-project/evs/internal/drain"
 	"github.com/evs-project/evs/internal/keep"
 	"github.com/evs-project/evs/internal/listing"
@@ -15,19 +13,19 @@ import (
 
 // Drains is the list of drains.
 type Drains struct {
-	Header
+	Header `json:",inline"`
 	Drains []keep.Drain `json:"drains" about:"in the order in which they began"`
 }
 
 // Overrides is the list of overrides.
 type Overrides struct {
-	Header
+	Header    `json:",inline"`
 	Overrides []keep.Override `json:"overrides" about:"in the order in which they began"`
 }
 
 // Weights is the list of weights.
 type Weights struct {
-	Header
+	Header  `json:",inline"`
 	Weights []ServerWeight `json:"weights" about:"in the order of the file"`
 }
 
@@ -36,7 +34,7 @@ type ServerWeight struct {
 	Service     string      `json:"service" about:"the name of the service"`
 	Destination keep.Server `json:"destination" about:"the server"`
 	State       keep.State  `json:"state" one:"up down" about:"what its checks, or an override, take it for"`
-	Weight
+	Weight      `json:",inline"`
 }
 
 func header(kind string) Header { return Header{listing.APIVersion, kind} }
@@ -66,9 +64,21 @@ func (s *Server) known() []Service {
 				said := s.store.Said(k.ServiceKey, d.Address.AddrPort, now)
 				d.Drain, d.Override = cmp.Or(d.Drain, said.Drain), cmp.Or(d.Override, said.Override)
 			}
+			d.explain()
 		}
 	}
 	return all
+}
+
+// explain gives the weight of a server of which operators have said something that
+// reason: it goes before what the weight would be otherwise.
+func (d *Destination) explain() {
+	switch {
+	case d.Drain != nil:
+		d.Weight.Reason, d.Weight.About = "drain", "it is drained: no new connections"
+	case d.Override != nil && d.Override.Weight != nil:
+		d.Weight.Reason, d.Weight.About = "override", "an operator has set it by hand"
+	}
 }
 
 func (s *Server) services(*http.Request) (any, error) {
@@ -77,7 +87,7 @@ func (s *Server) services(*http.Request) (any, error) {
 
 func (s *Server) weights(*http.Request) (any, error) {
 	all := []ServerWeight{}
-	for _, service := range s.director.Services() {
+	for _, service := range s.known() {
 		for _, d := range service.Destinations {
 			all = append(all, ServerWeight{service.Name, d.Address, d.State, d.Weight})
 		}
@@ -98,21 +108,7 @@ func (s *Server) drain(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.store.AddDrain(drain.New(in.Scope, in.terms(meant[0].Terms), time.Now()))
-}
-
-// terms are those of the request, or of the file, or of a file that says nothing.
-func (r DrainRequest) terms(file Terms) config.Drain {
-	var out config.Drain
-	document.Defaults(&out)
-	if file != (Terms{}) {
-		out = config.Drain{For: time.Duration(file.For), AtDeadline: file.AtDeadline, Persistence: file.Persistence}
-	}
-	if r.For != nil {
-		out.For = time.Duration(*r.For)
-	}
-	out.AtDeadline, out.Persistence = cmp.Or(r.AtDeadline, out.AtDeadline), cmp.Or(r.Persistence, out.Persistence)
-	return out
+	return s.store.AddDrain(drain.New(in.Scope, in.Over(meant[0].Terms.file()), time.Now()))
 }
 
 // meant are the destinations of a scope, at least one.

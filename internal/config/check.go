@@ -267,7 +267,9 @@ func firstOf(errs ...error) error {
 
 // server checks what a server has beside its address.
 func (c *checking) server(s, service, def *Server, owner any) {
+	s.Places = make([]document.Place, len(s.Check))
 	for i := range s.Check {
+		s.Places[i] = c.At(&s.Check[i], &service.Check, &def.Check, owner)
 		for _, wrong := range s.Check[i].Validate() {
 			c.WrongIn(wrong.Field, wrong.Problem+": "+wrong.Remedy, &s.Check[i], &service.Check, &def.Check, owner)
 		}

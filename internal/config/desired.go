@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/evs-project/evs/internal/document"
 	"github.com/evs-project/evs/internal/health"
 	"github.com/evs-project/evs/ipvs"
 )
@@ -116,6 +117,9 @@ type Server struct {
 	SlowStart      time.Duration `json:"slowStart" default:"0s" min:"0s" max:"24h" about:"a server that comes up gets its weight little by little within this time"`
 	Drain          Drain         `json:"drain" about:"how it is drained"`
 	WeightSource   *WeightSource `json:"weightSource" about:"what its weight follows; without one it is as configured"`
+
+	// Places are where each check stands, for those who find later that it cannot be made.
+	Places []document.Place `json:"-"`
 }
 
 // Destination is a real server of a service.

@@ -224,7 +224,7 @@ func (l Ledger) Confirm(late bool) (confirmed Pending, err error) {
 		if !late && !p.Watched && time.Now().After(p.Until) {
 			return ErrLate
 		}
-		return nil
+		return l.noteConfirmed(p)
 	})
 	return confirmed, err
 }

@@ -34,11 +34,17 @@ const scanShare = 50
 type Eye struct {
 	at      time.Time     // of the last look at each connection
 	took    time.Duration // that
-	probes  int           // among them
+	dead    int           // of them, those that do not count
 	longest time.Duration // at that time
 }
 
-// Look counts. Connections by which checks ask a server are none of its clients'.
+// over are the states of connections that both ends have done with: the server may go,
+// though the table remembers them for a while.
+var over = map[string]bool{"TIME_WAIT": true, "CLOSE": true, "CLOSED": true}
+
+// Look counts. What is over does not count, nor do connections by which checks ask a
+// server. A count of 0 is exact; between two looks at each connection others may be too
+// high.
 func (e *Eye) Look(t Table, scope keep.Scope, now time.Time) (Seen, error) {
 	services, err := t.Services()
 	if err != nil {
@@ -57,7 +63,7 @@ func (e *Eye) Look(t Table, scope keep.Scope, now time.Time) (Seen, error) {
 		e.at, e.took = now, time.Since(began)
 		seen.Connections = exact
 	} else {
-		seen.Connections = max(1, seen.Connections-e.probes)
+		seen.Connections = max(1, seen.Connections-e.dead)
 	}
 	seen.Longest = max(0, e.longest-now.Sub(e.at))
 	return seen, nil
@@ -83,14 +89,14 @@ func count(services []ipvs.ServiceInfo, scope keep.Scope) (seen Seen) {
 
 // scan counts connections one by one.
 func (e *Eye) scan(t Table, scope keep.Scope) (conns int, err error) {
-	e.probes, e.longest = 0, 0
+	e.dead, e.longest = 0, 0
 	for c, err := range t.ConnsOf(filter(scope)) {
 		switch {
 		case err != nil:
 			return 0, err
 		case c.Template:
-		case c.Probe:
-			e.probes++
+		case c.Probe || over[c.State]:
+			e.dead++
 		default:
 			conns++
 			e.longest = max(e.longest, c.Expires)
@@ -128,6 +134,8 @@ func (e *Eye) Advance(t Table, d keep.Drain, now time.Time) (keep.Drain, error) 
 		return d, fmt.Errorf("drain of %s: %w", d.Scope, err)
 	}
 	next.Progress.Reset += done.Reset
-	next.Progress.Anew += done.Connections - done.Reset
+	if act == Finish { // else nothing was there but templates
+		next.Progress.Anew += max(0, seen.Connections-done.Reset)
+	}
 	return next, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/user"
@@ -98,12 +99,21 @@ func programJudge(code int, dynamic bool, codes spans, said string) (found, erro
 // environment tells a program what it is about.
 func environment(target Target) []string {
 	return []string{
-		"EVS_ADDRESS=" + target.Addr.Addr().String(),
+		"EVS_ADDRESS=" + shown(target.Addr.Addr()),
 		"EVS_PORT=" + strconv.Itoa(int(target.Addr.Port())),
-		"EVS_VIP=" + target.VIP.Addr().String(),
+		"EVS_VIP=" + shown(target.VIP.Addr()),
 		"EVS_VPORT=" + strconv.Itoa(int(target.VIP.Port())),
 		"EVS_WEIGHT=" + strconv.Itoa(target.Weight),
 	}
+}
+
+// shown is an address, or nothing where there is none: a service of a firewall mark has
+// no address, and what is about a service as a whole no server.
+func shown(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
 }
 
 // credential looks up "user" or "user:group". Whoever runs as another has no

@@ -40,8 +40,8 @@ const (
 
 // Drain takes servers out of use while clients still have connections to them.
 type Drain struct {
-	ID string `json:"id" about:"its name, by which it is ended"`
-	Scope
+	ID          string `json:"id" about:"its name, by which it is ended"`
+	Scope       `json:",inline"`
 	Origin      Origin    `json:"origin" one:"operator file" about:"operator: it was begun by hand, and ends by hand; file: the director's file gives the server weight 0"`
 	Since       time.Time `json:"since" about:"when it began"`
 	Deadline    time.Time `json:"deadline" about:"until when its connections may end by themselves"`
@@ -87,8 +87,8 @@ const (
 
 // Override is what an operator wants in place of what the director finds.
 type Override struct {
-	ID string `json:"id" about:"its name, by which it is ended"`
-	Scope
+	ID    string `json:"id" about:"its name, by which it is ended"`
+	Scope `json:",inline"`
 	// Weight is in the units of the file; nil leaves it to the director.
 	Weight *int32 `json:"weight,omitempty" min:"0" about:"the weight, in place of that of the file, of slow start and of the weight source; left to the director if left out"`
 	// State is empty if it is left to the checks.

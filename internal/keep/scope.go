@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/evs-project/evs/internal/options"
 	"github.com/evs-project/evs/ipvs"
 )
 
@@ -112,12 +113,8 @@ func (s Server) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads what MarshalText writes.
 func (s *Server) UnmarshalText(text []byte) error {
-	if addr, err := netip.ParseAddr(strings.Trim(string(text), "[]")); err == nil && addr.Zone() == "" {
-		s.AddrPort = netip.AddrPortFrom(addr, 0)
-		return nil
-	}
-	addr, err := netip.ParseAddrPort(string(text))
-	if err != nil || addr.Addr().Zone() != "" {
+	addr, err := options.Server(string(text), 0)
+	if err != nil {
 		return fmt.Errorf("server %q: write it as 192.0.2.2:8080, [2001:db8::2]:8080, or without a port", text)
 	}
 	s.AddrPort = addr

@@ -53,7 +53,7 @@ func TestTextsOfScopesAreReadAsTheyAreWritten(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"192.0.2.2": "192.0.2.2", "192.0.2.2:80": "192.0.2.2:80", "2001:db8::2": "2001:db8::2",
-		"[2001:db8::2]": "2001:db8::2", "[2001:db8::2]:80": "[2001:db8::2]:80", "192.0.2.2:0": "192.0.2.2",
+		"[2001:db8::2]:80": "[2001:db8::2]:80", "192.0.2.2:0": "192.0.2.2",
 	} {
 		var s Server
 		if err := s.UnmarshalText([]byte(text)); err != nil || s.String() != want {

@@ -44,7 +44,7 @@ func NewMarks(rules []ipvs.MarkRule) Marks {
 	return doc
 }
 
-var markColumns = []column[Mark]{
+var markColumns = []Column[Mark]{
 	{"DESTINATION", false, func(m Mark) any { return m.Destination }},
 	{"SOURCE", false, func(m Mark) any { return cmp.Or(m.Source, "any") }},
 	{"PROTOCOL", false, func(m Mark) any { return cmp.Or(m.Protocol, "any") }},
@@ -54,11 +54,5 @@ var markColumns = []column[Mark]{
 
 // WriteMarks writes a row for each rule, or the whole document.
 func WriteMarks(w io.Writer, doc Marks, f Format) error {
-	return write(w, doc, f, markColumns, func(yield func(Mark, error) bool) {
-		for _, m := range doc.Marks {
-			if !yield(m, nil) {
-				return
-			}
-		}
-	})
+	return WriteRows(w, doc, f, markColumns, doc.Marks)
 }

@@ -34,7 +34,7 @@ func NewPlan(changes []PlanChange) Plan {
 	return Plan{APIVersion: APIVersion, Kind: KindPlan, Changes: append([]PlanChange{}, changes...)}
 }
 
-var planColumns = []column[PlanChange]{
+var planColumns = []Column[PlanChange]{
 	{"CHANGE", false, func(c PlanChange) any { return c.Op + " " + c.What }},
 	{"SERVICE", false, func(c PlanChange) any { return cmp.Or(c.Service, "-") }},
 	{"NAME", false, func(c PlanChange) any { return cmp.Or(c.Name, "-") }},
@@ -51,11 +51,5 @@ var planColumns = []column[PlanChange]{
 
 // WritePlan writes a row for each change, or the whole document.
 func WritePlan(w io.Writer, doc Plan, f Format) error {
-	return write(w, doc, f, planColumns, func(yield func(PlanChange, error) bool) {
-		for _, c := range doc.Changes {
-			if !yield(c, nil) {
-				return
-			}
-		}
-	})
+	return WriteRows(w, doc, f, planColumns, doc.Changes)
 }

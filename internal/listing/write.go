@@ -47,11 +47,11 @@ func compareKeys(a, b ipvs.ServiceKey) int {
 		cmp.Compare(a.Protocol, b.Protocol), a.Addr.Compare(b.Addr))
 }
 
-// column is one column of a listing of Ts.
-type column[T any] struct {
-	title string
-	wide  bool // only in the wide format
-	cell  func(T) any
+// Column is one column of a listing of Ts.
+type Column[T any] struct {
+	Title string
+	Wide  bool // only in the wide format
+	Cell  func(T) any
 }
 
 // row is a destination with its service. A service without any has one row
@@ -77,7 +77,7 @@ func serviceOptions(s Service) any {
 	return cmp.Or(strings.Join(options.Print(options.Service[1:], s.info.Service), " "), "-")
 }
 
-var tableColumns = []column[row]{
+var tableColumns = []Column[row]{
 	{"SERVICE", false, func(r row) any { return serviceName(r.Service) }},
 	{"SCHEDULER", false, func(r row) any { return r.Scheduler }},
 	{"DESTINATION", false, of(func(d Destination) any { return d.info.Addr })},
@@ -102,7 +102,7 @@ var tableColumns = []column[row]{
 	})},
 }
 
-var serviceColumns = []column[Service]{
+var serviceColumns = []Column[Service]{
 	{"SERVICE", false, serviceName},
 	{"SCHEDULER", false, func(s Service) any { return s.Scheduler }},
 	{"DESTINATIONS", false, func(s Service) any { return len(s.Destinations) }},
@@ -115,7 +115,7 @@ var serviceColumns = []column[Service]{
 	{"OPTIONS", false, serviceOptions},
 }
 
-var connColumns = []column[Connection]{
+var connColumns = []Column[Connection]{
 	{"PROTOCOL", false, func(c Connection) any { return c.Protocol }},
 	{"CLIENT", false, func(c Connection) any { return c.Client }},
 	{"VIRTUAL", false, func(c Connection) any { return c.Virtual }},
@@ -144,13 +144,7 @@ func WriteTable(w io.Writer, t Table, f Format) error {
 
 // WriteServices writes a row for each service, or the whole document.
 func WriteServices(w io.Writer, t Table, f Format) error {
-	return write(w, t, f, serviceColumns, func(yield func(Service, error) bool) {
-		for _, s := range t.Services {
-			if !yield(s, nil) {
-				return
-			}
-		}
-	})
+	return WriteRows(w, t, f, serviceColumns, t.Services)
 }
 
 // WriteConns writes a row for each connection, or the whole document.
@@ -171,7 +165,18 @@ func WriteConns(w io.Writer, conns iter.Seq2[ipvs.Conn, error], f Format) error 
 	})
 }
 
-func write[T any](w io.Writer, doc any, f Format, table []column[T], rows iter.Seq2[T, error]) error {
+// WriteRows writes a row for each of a list, or the whole document.
+func WriteRows[T any](w io.Writer, doc any, f Format, table []Column[T], list []T) error {
+	return write(w, doc, f, table, func(yield func(T, error) bool) {
+		for _, r := range list {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	})
+}
+
+func write[T any](w io.Writer, doc any, f Format, table []Column[T], rows iter.Seq2[T, error]) error {
 	if f == JSON || f == YAML {
 		return encode(w, doc, f)
 	}
@@ -195,24 +200,24 @@ func encode(w io.Writer, doc any, f Format) error {
 }
 
 // columns writes rows below titles.
-func columns[T any](w io.Writer, table []column[T], wide bool, rows iter.Seq2[T, error]) error {
+func columns[T any](w io.Writer, table []Column[T], wide bool, rows iter.Seq2[T, error]) error {
 	b := bufio.NewWriter(w)
 	tw := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
-	line := func(cell func(column[T]) any) {
+	line := func(cell func(Column[T]) any) {
 		var cells []string
 		for _, c := range table {
-			if wide || !c.wide {
+			if wide || !c.Wide {
 				cells = append(cells, fmt.Sprint(cell(c)))
 			}
 		}
 		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
-	line(func(c column[T]) any { return c.title })
+	line(func(c Column[T]) any { return c.Title })
 	for r, err := range rows {
 		if err != nil {
 			return err
 		}
-		line(func(c column[T]) any { return c.cell(r) })
+		line(func(c Column[T]) any { return c.Cell(r) })
 	}
 	tw.Flush()
 	return b.Flush()

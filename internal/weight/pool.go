@@ -71,6 +71,16 @@ func (p *Pool) Set(servers []Server, scheduler string) {
 	}
 }
 
+// Clone is a pool that knows what this one does, and goes its own way.
+func (p *Pool) Clone() *Pool {
+	out := &Pool{scale: p.scale, stepped: p.stepped, members: make([]*member, len(p.members))}
+	for i, m := range p.members {
+		own := *m
+		out.members[i] = &own
+	}
+	return out
+}
+
 func find(all []*member, name string) *member {
 	for _, m := range all {
 		if m.Name == name {

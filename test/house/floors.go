@@ -19,6 +19,7 @@ var floors = []floor{
 	{"table", []string{"ipvs"}},
 	{"languages and senses", []string{"internal/ipvsadm", "internal/options", "internal/listing", "internal/config", "internal/convert", "internal/health", "internal/weight", "internal/source", "internal/discovery", "internal/manual", "internal/keep"}},
 	{"director and doors", []string{"internal/director", "internal/lab", "internal/metrics", "internal/web", "internal/realserver", "internal/agent", "internal/doctor", "internal/drain", "internal/api"}},
+	{"the director that stays", []string{"internal/daemon"}},
 	{"roof", []string{"cmd/evs", "bench/...", "test/..."}},
 }
 

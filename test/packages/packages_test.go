@@ -176,5 +176,5 @@ func update(t *testing.T, dir string) {
 func unit(t *testing.T, dir string) {
 	m := newMachine(t, dir)
 	m.run("dpkg -i /mnt/evs.deb")
-	m.wants("systemd-analyze verify --recursive-errors=no /usr/lib/systemd/system/evs-ipvsadm.service /usr/lib/systemd/system/evs-agent.service 2>&1", "")
+	m.wants("systemd-analyze verify --recursive-errors=no /usr/lib/systemd/system/evs-ipvsadm.service /usr/lib/systemd/system/evs-agent.service /usr/lib/systemd/system/evs-director.service 2>&1", "")
 }

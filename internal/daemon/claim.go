@@ -1,0 +1,69 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evs-project/evs/internal/hostnet"
+)
+
+// Where directors show that they are there, and where one keeps what operators have
+// said.
+const (
+	Dir       = "/run/evs/director"
+	StateFile = "/var/lib/evs/director.json"
+)
+
+// claim makes this process the director of the calling thread's network namespace, as
+// long as the file is open.
+func claim(dir string) (*os.File, error) {
+	cookie, err := hostnet.Cookie()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, fmt.Sprintf("%x.pid", cookie))
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		who, _ := os.ReadFile(path)
+		err = fmt.Errorf("process %s is the director of this network namespace already: end it first, or have it read its file anew with SIGHUP", strings.TrimSpace(string(who)))
+	}
+	if err == nil {
+		err = f.Truncate(0)
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(f, os.Getpid())
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// A clock notices that the time of day has leapt. The loop's own times are monotonic.
+type clock struct {
+	day    time.Time     // the time of day when it was last looked at
+	passed time.Duration // and how much time had passed since the start
+}
+
+// leapt is by how much it has since the last look, 0 if it has not.
+func (c *clock) leapt(day time.Time, passed time.Duration) time.Duration {
+	by := day.Round(0).Sub(c.day.Round(0)) - (passed - c.passed)
+	c.day, c.passed = day, passed
+	if by.Abs() < leap {
+		return 0
+	}
+	return by.Round(time.Second)
+}
