@@ -654,6 +654,7 @@ const (
 	controlMapTickers       = "tickers"
 	controlMapUnits         = "units"
 	controlMapWorks         = "works"
+	controlMapXdpPlaces     = "xdp_places"
 	controlMapXdpPorts      = "xdp_ports"
 	controlProgEvsClock     = "evs_clock"
 	controlProgEvsDefend    = "evs_defend"
@@ -759,6 +760,7 @@ type controlMapSpecs struct {
 	Tickers       *ebpf.MapSpec `ebpf:"tickers"`
 	Units         *ebpf.MapSpec `ebpf:"units"`
 	Works         *ebpf.MapSpec `ebpf:"works"`
+	XdpPlaces     *ebpf.MapSpec `ebpf:"xdp_places"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
 
@@ -832,6 +834,7 @@ type controlMaps struct {
 	Tickers       *ebpf.Map `ebpf:"tickers"`
 	Units         *ebpf.Map `ebpf:"units"`
 	Works         *ebpf.Map `ebpf:"works"`
+	XdpPlaces     *ebpf.Map `ebpf:"xdp_places"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
 
@@ -871,6 +874,7 @@ func (m *controlMaps) Close() error {
 		m.Tickers,
 		m.Units,
 		m.Works,
+		m.XdpPlaces,
 		m.XdpPorts,
 	)
 }

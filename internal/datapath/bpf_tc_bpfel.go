@@ -63,6 +63,7 @@ const (
 	tcMapUnits         = "units"
 	tcMapViews         = "views"
 	tcMapWorks         = "works"
+	tcMapXdpPlaces     = "xdp_places"
 	tcMapXdpPorts      = "xdp_ports"
 	tcProgEvsTc        = "evs_tc"
 	tcProgEvsTcOut     = "evs_tc_out"
@@ -174,6 +175,7 @@ type tcMapSpecs struct {
 	Units         *ebpf.MapSpec `ebpf:"units"`
 	Views         *ebpf.MapSpec `ebpf:"views"`
 	Works         *ebpf.MapSpec `ebpf:"works"`
+	XdpPlaces     *ebpf.MapSpec `ebpf:"xdp_places"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
 
@@ -259,6 +261,7 @@ type tcMaps struct {
 	Units         *ebpf.Map `ebpf:"units"`
 	Views         *ebpf.Map `ebpf:"views"`
 	Works         *ebpf.Map `ebpf:"works"`
+	XdpPlaces     *ebpf.Map `ebpf:"xdp_places"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
 
@@ -311,6 +314,7 @@ func (m *tcMaps) Close() error {
 		m.Units,
 		m.Views,
 		m.Works,
+		m.XdpPlaces,
 		m.XdpPorts,
 	)
 }

@@ -58,6 +58,7 @@ const (
 	xdpMapUnits         = "units"
 	xdpMapViews         = "views"
 	xdpMapWorks         = "works"
+	xdpMapXdpPlaces     = "xdp_places"
 	xdpMapXdpPorts      = "xdp_ports"
 	xdpProgEvsXdp       = "evs_xdp"
 	xdpVarConfBuckets4  = "conf_buckets4"
@@ -162,6 +163,7 @@ type xdpMapSpecs struct {
 	Units         *ebpf.MapSpec `ebpf:"units"`
 	Views         *ebpf.MapSpec `ebpf:"views"`
 	Works         *ebpf.MapSpec `ebpf:"works"`
+	XdpPlaces     *ebpf.MapSpec `ebpf:"xdp_places"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
 
@@ -242,6 +244,7 @@ type xdpMaps struct {
 	Units         *ebpf.Map `ebpf:"units"`
 	Views         *ebpf.Map `ebpf:"views"`
 	Works         *ebpf.Map `ebpf:"works"`
+	XdpPlaces     *ebpf.Map `ebpf:"xdp_places"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
 
@@ -289,6 +292,7 @@ func (m *xdpMaps) Close() error {
 		m.Units,
 		m.Views,
 		m.Works,
+		m.XdpPlaces,
 		m.XdpPorts,
 	)
 }

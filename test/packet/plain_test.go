@@ -65,6 +65,29 @@ func TestAPlainPacketTakesTheStraightLine(t *testing.T) {
 	}
 }
 
+// A frame that leaves by another interface finds it without the map of all of them.
+func TestThePlaceOfAnInterfaceTellsThatFramesMayGoThere(t *testing.T) {
+	d := doors[1]
+	b := bed.New(t, d.mode)
+	commands(t, b, target4.setup)
+	r := newRunner(t, d, b)
+	if ok, err := r.connect(target4, 1); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if err := mapOf(t, r.program, "xdp_ports").Delete(uint32(b.D1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.pass(target4.to("A", 1)); err != nil {
+		t.Error(err)
+	}
+	if err := mapOf(t, r.program, "xdp_places").Put(uint32(b.D1%1024), uint64(0)); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := r.sends(target4.to("A", 1)); ok || err != nil {
+		t.Errorf("a frame goes by XDP to an interface that is in neither map: %t, %v", ok, err)
+	}
+}
+
 // passes runs packets that open a connection, and reports whether the next writes to works.
 func (r *runner) passes(t *testing.T, works *ebpf.Map, open []bed.Packet, next bed.Packet) bool {
 	t.Helper()
