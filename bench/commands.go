@@ -18,6 +18,7 @@ import (
 	"github.com/evs-project/evs/bench/pps"
 	"github.com/evs-project/evs/bench/report"
 	"github.com/evs-project/evs/bench/schedule"
+	"github.com/evs-project/evs/bench/strain"
 )
 
 // A suite measures a part of the benchmark, which -only can ask for by its name.
@@ -31,6 +32,7 @@ var suites = []suite{
 	{"cost", programs},
 	{"pps", packets},
 	{"bulk", streams},
+	{"strain", strains},
 	{"schedule", schedulers},
 	{"cli", commands},
 	{"checks", healthChecks},
@@ -126,6 +128,28 @@ func schedulers(ctx context.Context, o options, progress io.Writer) (report.Part
 		Figures: schedule.Bars(costs),
 		Charts:  []plot.Chart{schedule.Chart(costs)},
 		Data:    costs,
+	}, nil
+}
+
+// strainFlows are the connections of a full table.
+const strainFlows = 1_000_000
+
+// strains measures the sweep of a full table, and packets on several processors at once.
+func strains(ctx context.Context, o options, progress io.Writer) (report.Part, error) {
+	link, err := wired()
+	if err != nil {
+		return report.Part{}, err
+	}
+	r, err := strain.Suite{Scene: packet.Documentation, Link: link, Flows: strainFlows, Rounds: o.rounds, Progress: progress}.Run(ctx)
+	if err != nil {
+		return report.Part{}, err
+	}
+	return report.Part{
+		Title:   "A full table, and several processors",
+		About:   "Processor time that a packet of one service and one destination takes above the empty program, by direct routing, where several processors have packets at once, each of flows of its own; and the sweep of a million connections that stay.",
+		Tables:  []report.Table{{Rows: strain.Table(r.Rows)}},
+		Figures: []report.Figure{{Name: "the sweep of 1M connections", Unit: "% of a processor", Value: r.Sweep, Most: 1}},
+		Data:    r,
 	}, nil
 }
 

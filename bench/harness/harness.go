@@ -213,7 +213,7 @@ func (h *Harness) run(s *stand, play Play) (Outcome, error) {
 	// neighbours take is not the target's cost.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	start, err := cpuTime()
+	start, err := CPUTime()
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -221,7 +221,7 @@ func (h *Harness) run(s *stand, play Play) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("run %d packets: %w", play.Packets, err)
 	}
-	end, err := cpuTime()
+	end, err := CPUTime()
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -238,7 +238,8 @@ func (h *Harness) run(s *stand, play Play) (Outcome, error) {
 	}, nil
 }
 
-func cpuTime() (time.Duration, error) {
+// CPUTime is the processor time that the calling thread has had.
+func CPUTime() (time.Duration, error) {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
 		return 0, fmt.Errorf("read the thread's processor time: %w", err)
