@@ -170,7 +170,10 @@ struct stats {
 	__u64 out_packets;
 	__u64 in_bytes;
 	__u64 out_bytes;
-	__u64 spare[3];
+	/* signals.h */
+	__u64 answered;
+	__u64 retried;
+	__u64 refused;
 };
 
 /* The rates of one destination: 2^10 times events per second, in the order of

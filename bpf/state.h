@@ -7,6 +7,7 @@
 #pragma once
 
 #include "flood.h"
+#include "signals.h"
 #include "state_sctp.h"
 #include "tell.h"
 
@@ -240,6 +241,7 @@ static __always_inline void conn_step(struct conn_ref *ref, const struct pkt *p,
 				dst_count(ref->dst, next.flags, 1);
 			}
 			half_stepped(ref->conn, old, next, family);
+			signals_count(p, old.word, next.word, ref->conn->dst, reply);
 			if (next.flags & ~old.flags & CONN_ASSURED)
 				conn_assure(ref, family);
 			return;

@@ -47,6 +47,20 @@ type DestinationInfo struct {
 	Persistent uint32
 	Stats      Stats
 	Rates      Rates
+	Signals    Signals
+}
+
+// Signals are what clients' packets tell of a destination, whichever way its answers go.
+// They only grow, and are never zeroed: what means something is by how much.
+type Signals struct {
+	// Conns are the connections that it was given, Answered those of them whose
+	// client went on after its first packet, as it had an answer.
+	Conns, Answered uint64
+	// Retried are SYNs that came again, as there was no answer; Refused are resets
+	// that the server answered a SYN with, which only masquerading shows.
+	Retried, Refused uint64
+	// InPackets are the packets of its clients.
+	InPackets uint64
 }
 
 // Conn is one entry of the connection table.

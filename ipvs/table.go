@@ -102,8 +102,9 @@ func serviceInfo(dp *datapath.Table, l datapath.Live) ServiceInfo {
 		d := DestinationInfo{
 			Destination: destinationOf(r, e), LastWeight: int32(e.LastWeight),
 			Active: r.Active, Inactive: r.Inactive, Persistent: r.Persistent,
-			Stats: statsOf(dp.DstStats(int(e.Dst))),
-			Rates: Rates(statsOf(dp.DstRates(int(e.Dst)))),
+			Stats:   statsOf(dp.DstStats(int(e.Dst))),
+			Rates:   Rates(statsOf(dp.DstRates(int(e.Dst)))),
+			Signals: Signals(dp.DstSignals(int(e.Dst))),
 		}
 		info.Destinations = append(info.Destinations, d)
 		info.Stats = info.Stats.add(d.Stats)

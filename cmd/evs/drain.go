@@ -137,6 +137,9 @@ func followed(ctx context.Context, c *api.Client, d keep.Drain) func() (keep.Dra
 
 // drainByHand does what a director would.
 func drainByHand(cmd *cobra.Command, r api.DrainRequest, noWait bool) error {
+	if err := nobodyElse(cmd); err != nil {
+		return err
+	}
 	terms := r.Over(api.StandardDrain())
 	if noWait && terms.AtDeadline == keep.Reset {
 		return errors.New("--no-wait: no director runs that could reset what is left at the deadline: leave it out, or --at-deadline reset")
@@ -333,6 +336,9 @@ The exit code is 0 if new connections go to the server again, 1 otherwise.`,
 }
 
 func undrainByHand(cmd *cobra.Command, scope keep.Scope) error {
+	if err := nobodyElse(cmd); err != nil {
+		return err
+	}
 	return withTable(uninterrupted(cmd), func(t *ipvs.Table) error {
 		done, err := drain.Work(t, scope)
 		if errors.Is(err, drain.ErrNever) {

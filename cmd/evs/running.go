@@ -13,6 +13,7 @@ import (
 
 	"github.com/evs-project/evs/internal/api"
 	"github.com/evs-project/evs/internal/config"
+	"github.com/evs-project/evs/internal/daemon"
 	"github.com/evs-project/evs/internal/document"
 	"github.com/evs-project/evs/internal/hostnet"
 	"github.com/evs-project/evs/internal/listing"
@@ -52,6 +53,16 @@ func running(cmd *cobra.Command) (*api.Client, api.Status, error) {
 		return nil, s, err
 	}
 	return c, s, nil
+}
+
+// nobodyElse fails if this namespace has a director after all, which would undo what is
+// done by hand.
+func nobodyElse(cmd *cobra.Command) error {
+	pid, err := daemon.Claimant(daemon.Dir)
+	if err != nil || pid == "" {
+		return err
+	}
+	return fmt.Errorf("process %s is the director of this network namespace, but does not listen at %s: --socket names the socket that its file has as api.socket", pid, cmd.Flag("socket").Value)
 }
 
 // withDirector runs do with the director of this namespace; there has to be one.

@@ -225,3 +225,38 @@ func TestADoorHasRoomForSoManyAndNoMore(t *testing.T) {
 		t.Errorf("with all places taken: %v", err)
 	}
 }
+
+func TestWhoDawdlesLosesTheConnection(t *testing.T) {
+	h := serving(t, nil)
+	h.server.times.header, h.server.times.read = 200*time.Millisecond, 400*time.Millisecond
+	h.cfg.Socket += ".impatient"
+	if err := h.server.Set(h.cfg); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		sends string
+		least time.Duration
+	}{
+		"in the header": {"POST /v1/drains HTTP/1.1\r\nHost: x\r\n", h.server.times.header},
+		"in the body":   {"POST /v1/drains HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", h.server.times.read},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("unix", h.cfg.Socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			began := time.Now()
+			if err := conn.SetDeadline(began.Add(5 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Write([]byte(c.sends)); err != nil {
+				t.Fatal(err)
+			}
+			_, err = io.Copy(io.Discard, conn)
+			if took := time.Since(began); err != nil || took < c.least-50*time.Millisecond {
+				t.Errorf("after %v: %v", took, err)
+			}
+		})
+	}
+}

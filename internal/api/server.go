@@ -17,14 +17,17 @@ import (
 
 // Bounds of what a client can ask for, and of the time that it has.
 const (
-	maxBody    = 64 << 10
-	maxHeader  = 16 << 10
-	maxConns   = 64 // of each door
-	headerTime = 5 * time.Second
-	readTime   = 10 * time.Second
-	writeTime  = 2 * time.Minute // a reload may wait for another writer of the table
-	idleTime   = time.Minute
+	maxBody   = 64 << 10
+	maxHeader = 16 << 10
+	maxConns  = 64 // of each door
 )
+
+// times are what a client has for the header of a request, all of it, and its answer,
+// and how long it may be silent between two.
+type times struct{ header, read, write, idle time.Duration }
+
+// A reload may wait for another writer of the table.
+var usualTimes = times{header: 5 * time.Second, read: 10 * time.Second, write: 2 * time.Minute, idle: time.Minute}
 
 // Server serves the API, once Set has said where.
 type Server struct {
@@ -32,6 +35,7 @@ type Server struct {
 	store    *keep.Store
 	log      *slog.Logger
 	openapi  map[string]any
+	times    times
 	access   atomic.Pointer[access]
 	tls      atomic.Pointer[tls.Config]
 
@@ -57,7 +61,7 @@ type door struct {
 
 // NewServer makes a server that listens nowhere yet.
 func NewServer(d Director, s *keep.Store, log *slog.Logger) *Server {
-	server := &Server{director: d, store: s, log: log, openapi: Description(), doors: map[doorKind]*door{}}
+	server := &Server{director: d, store: s, log: log, openapi: Description(), times: usualTimes, doors: map[doorKind]*door{}}
 	server.access.Store(&access{group: -1})
 	return server
 }
@@ -119,7 +123,7 @@ func (s *Server) open(want map[doorKind]string, group int) (map[doorKind]net.Lis
 func (s *Server) serve(kind doorKind, where string, l net.Listener) *door {
 	l = hall{l, make(chan struct{}, maxConns)}
 	d := &door{where: where, done: make(chan struct{}), server: &http.Server{
-		ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+		ReadHeaderTimeout: s.times.header, ReadTimeout: s.times.read, WriteTimeout: s.times.write, IdleTimeout: s.times.idle,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}}
 	switch kind {

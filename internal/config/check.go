@@ -144,6 +144,25 @@ func (c *checking) service(s *Service) {
 	for i := range s.Discovery {
 		c.discovery(&s.Discovery[i])
 	}
+	c.outlier(s)
+}
+
+func (c *checking) outlier(s *Service) {
+	o := s.Outlier
+	if o == nil {
+		return
+	}
+	if len(s.UDP)+len(s.SCTP) > 0 && c.Given(&s.Outlier) {
+		c.Wrong("only of TCP the data path sees whether a server answers: leave it out, or make two services", &s.Outlier)
+	}
+	for _, p := range []*Percent{&o.Share, &o.MostOut} {
+		if *p > 100 {
+			c.Wrong("it is more than all: write 100% at most", p, o)
+		}
+	}
+	if o.AtMost < o.For {
+		c.Wrong(fmt.Sprintf("it is shorter than for, %s: write a longer time", o.For), &o.AtMost, o)
+	}
 }
 
 // one checks the service of one address.

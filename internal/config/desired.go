@@ -92,6 +92,8 @@ type Pool struct {
 	QuorumDown  *Hook  `json:"quorumDown" about:"program to run when the service goes down"`
 	SorryServer *Sorry `json:"sorryServer" about:"takes the place of all servers while the service is down"`
 	FailOpen    bool   `json:"failOpen" default:"false" about:"if every server is down, use all of them: a check may be wrong, an empty pool certainly is"`
+	// Outlier is nil if nobody looks at what the data path sees of servers.
+	Outlier *Outlier `json:"outlier" about:"of TCP: a server that fails its clients, as the data path sees it, is left out for a while; see docs/checks.md. {} for the defaults"`
 
 	Server `json:",inline"`
 }

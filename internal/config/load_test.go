@@ -55,6 +55,8 @@ func TestEveryMistakeOfAFileIsReportedAtItsPlaceWithTheRemedy(t *testing.T) {
 		{"a hook that runs nothing", "services:\n  - tcp: 203.0.113.10:80\n    quorumUp: {user: nobody}\n", []string{"a:3:15: | names no program"}},
 		{"a source of weights without what it needs", "services:\n  - tcp: 203.0.113.10:80\n    weightSource: {kind: prometheus, url: 'http://192.0.2.5'}\n", []string{"a:3:19: services[0].weightSource.query: | it is missing"}},
 		{"a source of weights with another's key", "services:\n  - tcp: 203.0.113.10:80\n    weightSource: {kind: agent, query: up}\n", []string{"a:3:40: | means nothing to kind agent"}},
+		{"outliers of what has no connections", "services:\n  - udp: 203.0.113.10:53\n    outlier: {}\n", []string{"a:3:14: services[0].outlier: | only of TCP"}},
+		{"outliers of more than all", "services:\n  - tcp: 203.0.113.10:80\n    outlier: {share: 200%, for: 1h}\n", []string{"a:3:14: services[0].outlier: it is shorter than for, 1h0m0s", "a:3:22: services[0].outlier.share: | write 100% at most"}},
 		{"a discovery of no kind", "services:\n  - tcp: 203.0.113.10:80\n    discovery: [{name: web.example.org}]\n", []string{"a:3:17: | it has no kind: write kind: dns, file, http"}},
 		{"a setting that there is not", "settings:\n  conn_reuse: 1\n", []string{"a:2:3: settings.conn_reuse: | `evs sysctl -v` lists"}},
 		{"a setting out of range", "settings:\n  drop_entry: 9\n", []string{"a:2:3: settings.drop_entry: | want 0 to 3"}},

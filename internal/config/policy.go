@@ -3,6 +3,8 @@ package config
 import (
 	"net/netip"
 	"time"
+
+	"github.com/evs-project/evs/internal/health"
 )
 
 // Drain is how a server is taken out of use while clients still have connections.
@@ -33,6 +35,26 @@ type WeightSource struct {
 	MaxChange  Percent       `json:"maxChange" default:"25%" about:"by how much of the configured weight it changes at most in an interval"`
 	Smoothing  time.Duration `json:"smoothing" default:"10s" min:"0s" about:"time constant of the average that is taken of what the source says; 0s for none"`
 	StaleAfter time.Duration `json:"staleAfter" default:"30s" min:"100ms" about:"without an answer for this time the weight goes back to the configured one"`
+}
+
+// Outlier says when a server that fails its clients, as the data path sees it, is left
+// out for a while: health.OutlierRules.
+type Outlier struct {
+	Patience time.Duration `json:"patience" default:"250ms" min:"20ms" max:"10s" about:"the time that a server's answer to a SYN may take, as the director sees it"`
+	Window   time.Duration `json:"window" default:"250ms" min:"100ms" max:"1m" about:"of how long connections are looked at together"`
+	Least    int           `json:"least" default:"10" min:"2" about:"with fewer connections in a window a server is not judged"`
+	Share    Percent       `json:"share" default:"50%" about:"the part of connections that has to fail, and of healthier servers half as many at the most"`
+	MostOut  Percent       `json:"mostOut" default:"50%" about:"the part of the servers that may be left out at once; of two or more one at least, and never all"`
+	For      time.Duration `json:"for" default:"10s" min:"1s" about:"for how long a server is left out the first time; each time in a row it is twice as long"`
+	AtMost   time.Duration `json:"atMost" default:"5m" min:"1s" about:"and this long at the most"`
+}
+
+// Rules are what is to be judged by.
+func (o Outlier) Rules() health.OutlierRules {
+	return health.OutlierRules{
+		Patience: o.Patience, Window: o.Window, Least: o.Least, Share: float64(o.Share) / 100,
+		MostOut: float64(o.MostOut) / 100, For: o.For, AtMost: max(o.AtMost, o.For),
+	}
 }
 
 // Discovery is where destinations are found. If it fails, those found last stay.

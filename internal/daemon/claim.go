@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,19 +24,23 @@ const (
 // claim makes this process the director of the calling thread's network namespace, as
 // long as the file is open.
 func claim(dir string) (*os.File, error) {
-	cookie, err := hostnet.Cookie()
+	path, err := claimPath(dir)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, fmt.Sprintf("%x.pid", cookie))
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for range 20 { // somebody may only look (Claimant)
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		who, _ := os.ReadFile(path)
 		err = fmt.Errorf("process %s is the director of this network namespace already: end it first, or have it read its file anew with SIGHUP", strings.TrimSpace(string(who)))
@@ -50,6 +55,33 @@ func claim(dir string) (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+func claimPath(dir string) (string, error) {
+	cookie, err := hostnet.Cookie()
+	return filepath.Join(dir, fmt.Sprintf("%x.pid", cookie)), err
+}
+
+// Claimant is the number of the process that is the director of the calling thread's
+// network namespace, "" if there is none.
+func Claimant(dir string) (pid string, err error) {
+	path, err := claimPath(dir)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+		return "", err
+	}
+	text, err := os.ReadFile(path)
+	return strings.TrimSpace(string(text)), err
 }
 
 // A clock notices that the time of day has leapt. The loop's own times are monotonic.

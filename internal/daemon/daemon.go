@@ -68,6 +68,7 @@ type Daemon struct {
 	sources  *source.Runner
 	searches *discovery.Runner
 	loader   *loader
+	sights   sights
 	hooks    *hooks
 	inbox    inbox
 	faults   faults
@@ -192,6 +193,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if d.keep, err = keep.Open(d.State); err != nil {
 		return err
 	}
+	defer d.keep.Close()
 	if d.table, err = ipvs.Open(ctx); err != nil {
 		return err
 	}
@@ -245,6 +247,8 @@ func (d *Daemon) begin(first reading) error {
 func (d *Daemon) loop(ctx context.Context) {
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
+	glances := time.NewTicker(glance)
+	defer glances.Stop()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	said := d.keep.Changed()
@@ -263,6 +267,8 @@ func (d *Daemon) loop(ctx context.Context) {
 			d.reload(request{file: d.File, why: "asked to"})
 		case <-tick.C:
 			d.tick(time.Now())
+		case <-glances.C:
+			d.glance(time.Now())
 		case <-timer.C:
 		}
 		now := time.Now()

@@ -19,6 +19,8 @@ type pool struct {
 	keys           []ipvs.ServiceKey
 	members        []*member
 	weights        *weight.Pool
+	outliers       *health.Outliers           // nil if nobody looks at what the data path sees
+	ejected        map[string]health.Ejection // by the names of members
 	// had says that it has its quorum, hooked that the hook for that has been run.
 	had, hooked bool
 	thought     bool // it has been blended before
@@ -73,6 +75,7 @@ func newPool(s config.Service, found []config.Destination, was *pool, have table
 	if was != nil {
 		p.weights, p.had, p.hooked, p.thought, p.since = was.weights.Clone(), was.had, was.hooked, was.thought, was.since
 	}
+	p.watch(was)
 	info, served := have.first(p.keys)
 	for i, d := range p.Destinations {
 		m := &member{Destination: d, name: d.Address.String(), found: i >= len(s.Destinations), since: now}
@@ -193,6 +196,7 @@ func (p *pool) think(states map[string]health.State, words func(ipvs.ServiceKey,
 	servers := make([]weight.Server, len(p.members))
 	for i, m := range p.members {
 		c := conditionOf(m.Destination, m.states(states, now), p.words(m, words))
+		p.eject(m, &c)
 		if turned := m.become(c, now); turned {
 			turns = append(turns, turn{server: m, up: m.up, why: c.Why})
 		}

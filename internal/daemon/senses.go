@@ -118,9 +118,6 @@ func (d *Daemon) heard(r source.Report) {
 	})
 }
 
-// counts are what the data path has counted of a server.
-func (d *Daemon) counts(string) (health.Counts, bool) { return health.Counts{}, false }
-
 // hear takes what the source of a server says, and says whether that cannot wait for the
 // next beat: whether it is to have new connections at all.
 func (p *pool) hear(server string, r weight.Reading) bool {

@@ -473,7 +473,9 @@ type controlStats struct {
 	OutPackets uint64
 	InBytes    uint64
 	OutBytes   uint64
-	Spare      [3]uint64
+	Answered   uint64
+	Retried    uint64
+	Refused    uint64
 }
 
 type controlSvcFlags uint32

@@ -92,6 +92,25 @@ func (t *Table) DstStats(dst int) Counts {
 	return c
 }
 
+// Signals are what clients' packets tell of a destination (bpf/signals.h), with the
+// connections that it was given and the packets of its clients. They only grow, also
+// where the slot is given to another destination: their differences mean something.
+type Signals struct{ Conns, Answered, Retried, Refused, InPackets uint64 }
+
+// DstSignals returns those of a destination.
+func (t *Table) DstSignals(dst int) (s Signals) {
+	n := len(t.dsts.elems)
+	for i := dst; i < len(t.stats.elems); i += n {
+		c := &t.stats.elems[i]
+		s.Conns += atomic.LoadUint64(&c.Conns)
+		s.Answered += atomic.LoadUint64(&c.Answered)
+		s.Retried += atomic.LoadUint64(&c.Retried)
+		s.Refused += atomic.LoadUint64(&c.Refused)
+		s.InPackets += atomic.LoadUint64(&c.InPackets)
+	}
+	return s
+}
+
 // rateBits is the binary point of the estimators.
 const rateBits = 10
 

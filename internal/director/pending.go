@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,6 +64,17 @@ func (l Ledger) path() (string, error) {
 	return filepath.Join(l.Dir, fmt.Sprintf("%x.json", cookie)), err
 }
 
+// lock keeps other processes out that change the table of this namespace. Those of
+// other namespaces have locks of their own: one may be making its table, which takes a
+// while.
+func (l Ledger) lock() (*os.File, error) {
+	path, err := l.path()
+	if err != nil {
+		return nil, err
+	}
+	return hostnet.LockDir(strings.TrimSuffix(path, ".json") + ".lock")
+}
+
 // Pending returns the changes that wait to be confirmed, or ErrNothingPending.
 func (l Ledger) Pending() (Pending, error) {
 	var p Pending
@@ -95,7 +107,7 @@ func (l Ledger) Pending() (Pending, error) {
 // exclusively runs do while no other process does so. It fails with ErrPending if
 // there are changes that wait.
 func (l Ledger) exclusively(do func() error) error {
-	lock, err := hostnet.LockDir(l.Dir)
+	lock, err := l.lock()
 	if err != nil {
 		return err
 	}
@@ -201,7 +213,7 @@ func (l Ledger) erase(how Outcome) error {
 
 // end runs do on what waits, and then ends the waiting.
 func (l Ledger) end(how Outcome, do func(Pending) error) error {
-	lock, err := hostnet.LockDir(l.Dir)
+	lock, err := l.lock()
 	if err != nil {
 		return err
 	}

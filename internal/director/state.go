@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/evs-project/evs/internal/config"
+	"github.com/evs-project/evs/internal/weight"
 	"github.com/evs-project/evs/ipvs"
 )
 
@@ -31,7 +32,7 @@ type Wanted struct {
 // WantedBy is what a file wants, if every server is well.
 func WantedBy(d config.Desired) Wanted {
 	w := Wanted{
-		Services: d.Specs(), Timeouts: d.Timeouts.Timeouts(),
+		Services: scaled(d), Timeouts: d.Timeouts.Timeouts(),
 		Mode: ipvs.AttachAuto, Interfaces: d.Interfaces,
 	}
 	for _, s := range d.Sysctls() {
@@ -41,6 +42,23 @@ func WantedBy(d config.Desired) Wanted {
 		w.Marks = append(w.Marks, m.Rule)
 	}
 	return w
+}
+
+// scaled are the services of a file with the weights that a director gives them: where
+// weights are to move, all of a service are multiplied by one factor.
+func scaled(d config.Desired) []ipvs.ServiceSpec {
+	all := d.Specs()
+	next := all
+	for _, s := range d.Services {
+		by := int32(weight.ScaleOf(s))
+		for range s.Keys() {
+			for i := range s.Destinations { // a sorry server stands behind them
+				next[0].Destinations[i].Weight *= by
+			}
+			next = next[1:]
+		}
+	}
+	return all
 }
 
 // Running is what a table is.

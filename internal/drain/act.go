@@ -26,9 +26,12 @@ func New(scope keep.Scope, terms config.Drain, now time.Time) keep.Drain {
 	}
 }
 
-// scanShare bounds what looking at each single connection takes: of the time that
-// passes, one part of so many.
-const scanShare = 50
+// What looking at each single connection takes is bounded: of the time that passes, one
+// part of so many; more of it where it may be that none is left.
+const (
+	scanShare   = 50
+	scanHopeful = 5
+)
 
 // Eye looks at the servers of one drain, and remembers what takes long to see.
 type Eye struct {
@@ -43,9 +46,9 @@ type Eye struct {
 var over = map[string]bool{"TIME_WAIT": true, "CLOSE": true, "CLOSED": true}
 
 // Look counts. What is over does not count, nor do connections by which checks ask a
-// server. A count of 0 is exact; between two looks at each connection others may be too
-// high.
-func (e *Eye) Look(t Table, scope keep.Scope, now time.Time) (Seen, error) {
+// server. A count of 0 is exact; others may be too high between two looks at each
+// connection, unless it is wanted exactly.
+func (e *Eye) Look(t Table, scope keep.Scope, exactly bool, now time.Time) (Seen, error) {
 	services, err := t.Services()
 	if err != nil {
 		return Seen{}, err
@@ -54,7 +57,11 @@ func (e *Eye) Look(t Table, scope keep.Scope, now time.Time) (Seen, error) {
 	if seen.Connections == 0 && seen.Destinations > 0 {
 		return seen, nil
 	}
-	if e.at.IsZero() || now.Sub(e.at) >= scanShare*e.took {
+	share := time.Duration(scanShare)
+	if seen.Connections <= e.dead {
+		share = scanHopeful
+	}
+	if exactly || e.at.IsZero() || now.Sub(e.at) >= share*e.took {
 		began := time.Now()
 		exact, err := e.scan(t, scope)
 		if err != nil {
@@ -115,7 +122,7 @@ var templates = []string{"NONE", "ASSURED"}
 // Advance looks at the table and does what is to be done. It returns how the drain has
 // gone on: if that fails, not at all.
 func (e *Eye) Advance(t Table, d keep.Drain, now time.Time) (keep.Drain, error) {
-	seen, err := e.Look(t, d.Scope, now)
+	seen, err := e.Look(t, d.Scope, d.Phase == keep.Draining && !now.Before(d.Deadline), now)
 	if err != nil {
 		return d, fmt.Errorf("drain of %s: %w", d.Scope, err)
 	}

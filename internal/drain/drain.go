@@ -34,8 +34,11 @@ const (
 // is not to be taken over: the same look then leads to the same act.
 func Next(d keep.Drain, seen Seen, now time.Time) (keep.Drain, Act) {
 	d.Progress = keep.Progress{At: now, Destinations: seen.Destinations, Resting: seen.Resting,
-		Connections: seen.Connections, Templates: seen.Templates, Longest: seen.Longest.Seconds(),
+		Connections: seen.Connections, Longest: seen.Longest.Seconds(),
 		Reset: d.Progress.Reset, Anew: d.Progress.Anew}
+	if d.Persistence == keep.Respect {
+		d.Progress.Templates = seen.Templates
+	}
 	if seen.Resting < seen.Destinations {
 		return d, Wait
 	}

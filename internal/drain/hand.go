@@ -103,7 +103,7 @@ func Follow(ctx context.Context, look func() (keep.Drain, error), after time.Dur
 			return d, err
 		}
 		was, is := told.Progress, d.Progress
-		if was.Connections != is.Connections || was.Templates != is.Templates || is.At.Sub(was.At) >= after {
+		if !is.At.IsZero() && (was.At.IsZero() || was.Connections != is.Connections || was.Templates != is.Templates || is.At.Sub(was.At) >= after) {
 			tell(d)
 			told = d
 		}

@@ -15,11 +15,14 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evs-project/evs/ipvs"
 )
 
 // What Store's methods fail with.
 var (
+	ErrTaken    = errors.New("another director keeps its drains and overrides in this file")
 	ErrNone     = errors.New("there is no such one")
 	ErrFromFile = errors.New("the director's file gives the server weight 0: give it another there")
 )
@@ -41,37 +44,73 @@ type state struct {
 // its method returns; if it could not be written, the change was not made.
 type Store struct {
 	file string
+	lock *os.File // as long as it is open, no other process has the file
 
 	mu      sync.Mutex
 	state   state
 	changed chan struct{}
 }
 
-// Open reads the file, which need not be there yet. A file that is damaged is an
-// error: what an operator said is not to be forgotten in silence.
+// Open reads the file, which need not be there yet, and keeps other processes from it.
+// A file that is damaged is an error: what an operator said is not to be forgotten in
+// silence.
 func Open(file string) (*Store, error) {
-	s := &Store{file: file, changed: make(chan struct{}),
-		state: state{Version: version, Drains: map[string]Drain{}, Overrides: map[string]Override{}}}
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
+	lock, err := take(file)
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(text, &s.state); err != nil {
-		return nil, fmt.Errorf("the record of drains and overrides, %s, is damaged: %w; delete it to begin without any", file, err)
-	}
-	if s.state.Drains == nil {
-		s.state.Drains = map[string]Drain{}
-	}
-	if s.state.Overrides == nil {
-		s.state.Overrides = map[string]Override{}
-	}
-	if s.state.Version != version {
-		return nil, fmt.Errorf("the record of drains and overrides, %s, is of version %d, and this program reads %d; delete it to begin without any", file, s.state.Version, version)
+	s := &Store{file: file, lock: lock, changed: make(chan struct{}),
+		state: state{Version: version, Drains: map[string]Drain{}, Overrides: map[string]Override{}}}
+	if err := s.state.read(file); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
 	return s, nil
+}
+
+// Close lets others have the file.
+func (s *Store) Close() error { return s.lock.Close() }
+
+// take locks the file, by one beside it, as it is itself replaced with each change.
+func take(file string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(file+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = fmt.Errorf("%w: %s: name another", ErrTaken, file)
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
+// read reads the file on top of an empty state.
+func (st *state) read(file string) error {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, st); err != nil {
+		return fmt.Errorf("the record of drains and overrides, %s, is damaged: %w; delete it to begin without any", file, err)
+	}
+	if st.Drains == nil {
+		st.Drains = map[string]Drain{}
+	}
+	if st.Overrides == nil {
+		st.Overrides = map[string]Override{}
+	}
+	if st.Version != version {
+		return fmt.Errorf("the record of drains and overrides, %s, is of version %d, and this program reads %d; delete it to begin without any", file, st.Version, version)
+	}
+	return nil
 }
 
 // Said is what operators have said of one destination.
@@ -314,9 +353,6 @@ func write(file string, st state) error {
 		return err
 	}
 	dir := filepath.Dir(file)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
 	f, err := os.CreateTemp(dir, filepath.Base(file)+".*") // 0600
 	if err != nil {
 		return err

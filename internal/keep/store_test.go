@@ -35,7 +35,34 @@ func open(t *testing.T, file string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// reopened is what another process would read.
+func reopened(t *testing.T, file string) *Store {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "copy.json")
+	if err := os.WriteFile(copied, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, copied)
+}
+
+func TestAFileIsOneDirectors(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state.json")
+	s := open(t, file)
+	if _, err := Open(file); !errors.Is(err, ErrTaken) || !strings.Contains(err.Error(), file) {
+		t.Errorf("another one opens it: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, file)
 }
 
 func TestTextsOfScopesAreReadAsTheyAreWritten(t *testing.T) {
@@ -117,14 +144,14 @@ func TestAnotherStartKnowsWhatWasSaid(t *testing.T) {
 	if err := s.Went(d); err != nil {
 		t.Fatal(err)
 	}
-	again := open(t, file)
+	again := reopened(t, file)
 	if !reflect.DeepEqual(again.state, s.state) {
 		t.Errorf("read\n%+v\nwritten\n%+v", again.state, s.state)
 	}
 	if o, err := again.AddOverride(Override{Scope: scope(t, "", "192.0.2.9")}); err != nil || o.ID == d.ID || o.ID == "2" {
 		t.Errorf("a new one is called %s, as one before: %v", o.ID, err)
 	}
-	if left, _ := filepath.Glob(file + ".*"); len(left) > 0 {
+	if left, _ := filepath.Glob(file + ".*"); len(left) > 1 { // the lock
 		t.Errorf("left beside the file: %v", left)
 	}
 }
@@ -156,9 +183,9 @@ func TestAFileThatNamesNothingCanBeAddedTo(t *testing.T) {
 }
 
 func TestWhatCannotBeWrittenIsNotSo(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "file")
+	dir := filepath.Join(t.TempDir(), "dir")
 	s := open(t, filepath.Join(dir, "state.json"))
-	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
 	changed := s.Changed()
@@ -260,11 +287,11 @@ func TestProgressIsForTheProcessAndPhasesForTheFile(t *testing.T) {
 	if got := s.Drains()[0].Progress.Connections; got != 5 {
 		t.Errorf("%d connections", got)
 	}
-	if got := open(t, file).Drains()[0].Progress.Connections; got != 0 {
+	if got := reopened(t, file).Drains()[0].Progress.Connections; got != 0 {
 		t.Error("each look at the table is written down")
 	}
 	on(0, Empty)
-	if got := open(t, file).Drains()[0].Phase; got != Empty {
+	if got := reopened(t, file).Drains()[0].Phase; got != Empty {
 		t.Errorf("the file has it as %s", got)
 	}
 	old := d

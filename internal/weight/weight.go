@@ -133,6 +133,15 @@ const (
 	most       = 65535
 )
 
+// ScaleOf is Scale of a service of the file, with the servers that are written there.
+func ScaleOf(s config.Service) int {
+	servers := make([]Server, len(s.Destinations))
+	for i, d := range s.Destinations {
+		servers[i] = Server{Weight: d.Weight, Source: d.WeightSource, SlowStart: d.SlowStart}
+	}
+	return Scale(servers, string(s.Scheduler))
+}
+
 // Scale is the factor from configured weights to those of the table. It is 1
 // where nothing moves, and with sh, whose table of 256 places counts weights in
 // places. Otherwise the least weight becomes 100, as far as no ceiling comes out

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,15 +22,13 @@ import (
 type ending struct {
 	out  string
 	code int
-	took time.Duration
 }
 
 // run runs a command on the director, which may fail.
 func run(t *testing.T, l *lab.Lab, argv ...string) ending {
 	t.Helper()
-	began := time.Now()
 	out, err := l.Exec(t.Context(), lab.Director, argv...)
-	e := ending{out: out, took: time.Since(began)}
+	e := ending{out: out}
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
 		e.code = failed.ExitCode()
@@ -38,22 +38,57 @@ func run(t *testing.T, l *lab.Lab, argv ...string) ending {
 	return e
 }
 
-// begin runs evs drain of the first server in the background, and returns when it has
-// seen the connections.
-func begin(t *testing.T, l *lab.Lab, args ...string) <-chan ending {
-	t.Helper()
-	done := make(chan ending, 1)
-	go func() {
-		done <- run(t, l, append([]string{"evs", "drain", lab.ServerAddr(1, ipvs.IPv4).String()}, args...)...)
-	}()
-	for range 100 {
-		if weight(t, l, lab.ServerAddr(1, ipvs.IPv4)) == "0" {
-			return done
+// draining is evs drain of the first server, which goes on.
+type draining struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	mu   sync.Mutex
+	said []byte
+}
+
+func (d *draining) Write(b []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.said = append(d.said, b...)
+	return len(b), nil
+}
+
+func (d *draining) out() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return string(d.said)
+}
+
+// await waits until it has said something.
+func (d *draining) await(text string) {
+	d.t.Helper()
+	for range 1000 {
+		if strings.Contains(d.out(), text) {
+			return
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Fatal("the server keeps its weight")
-	return done
+	d.t.Fatalf("it does not say %q:\n%s", text, d.out())
+}
+
+// end is how it ended.
+func (d *draining) end() (e ending) {
+	_ = d.cmd.Wait()
+	return ending{out: d.out(), code: d.cmd.ProcessState.ExitCode()}
+}
+
+// begin runs evs drain of the first server in the background, and returns when it has
+// looked at the connections.
+func begin(t *testing.T, l *lab.Lab, args ...string) *draining {
+	t.Helper()
+	d := &draining{t: t, cmd: exec.Command("evs", append([]string{"drain", lab.ServerAddr(1, ipvs.IPv4).String()}, args...)...)}
+	d.cmd.Stdout, d.cmd.Stderr = d, d
+	if err := l.Do(lab.Director, d.cmd.Start); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.cmd.Process.Kill() })
+	d.await("connection")
+	return d
 }
 
 // weight is that of a server, which it has in every service.
@@ -79,7 +114,7 @@ func weight(t *testing.T, l *lab.Lab, server netip.Addr) string {
 func expect(t *testing.T, got ending, code int, says string) {
 	t.Helper()
 	if got.code != code || !strings.Contains(got.out, says) {
-		t.Errorf("exit code %d after %v, want %d and %q:\n%s", got.code, got.took, code, says, got.out)
+		t.Errorf("exit code %d, want %d and %q:\n%s", got.code, code, says, got.out)
 	}
 }
 
@@ -119,22 +154,19 @@ func TestAServerIsDrainedInABareTable(t *testing.T) {
 	}
 	t.Run("and is empty when its last client has gone", func(t *testing.T) {
 		mine, others := drained(t)
-		done := begin(t, l, "--for", "30s")
+		d := begin(t, l, "--for", "60s")
 		if _, server := stranger(t, l, node, at); server != second {
 			t.Errorf("a new client was given %s", server)
 		}
-		for _, c := range mine {
-			time.Sleep(1500 * time.Millisecond) // for a look
+		d.await("2 connections, the last expires in ")
+		for i, c := range mine {
 			if err := echo(c); err != nil {
 				t.Error(err)
 			}
 			c.Close()
+			d.await([]string{"1 connection, the oldest of ", "no connections after"}[i])
 		}
-		got := <-done
-		expect(t, got, 0, "no connections after")
-		if !strings.Contains(got.out, "2 connections, the last expires in ") || !strings.Contains(got.out, "1 connection, the oldest of ") || got.took > 20*time.Second {
-			t.Errorf("after %v:\n%s", got.took, got.out)
-		}
+		expect(t, d.end(), 0, "no connections after")
 		for _, c := range others {
 			if err := echo(c); err != nil {
 				t.Error("a client of the other server:", err)
@@ -144,7 +176,7 @@ func TestAServerIsDrainedInABareTable(t *testing.T) {
 	})
 	t.Run("and what is left at the deadline goes on", func(t *testing.T) {
 		mine, _ := drained(t)
-		expect(t, <-begin(t, l, "--for", "2s"), 2, "the time is over: 2 connections")
+		expect(t, begin(t, l, "--for", "2s").end(), 2, "the time is over: 2 connections")
 		for _, c := range mine {
 			if err := echo(c); err != nil {
 				t.Error(err)
@@ -157,11 +189,11 @@ func TestAServerIsDrainedInABareTable(t *testing.T) {
 		mine, others := drained(t)
 		flow := udpOf(t, l, dns, "server1")
 		noticed := watch(mine[0], waiting)
-		done := begin(t, l, "--for", "2s", "--at-deadline", "reset")
+		d := begin(t, l, "--for", "4s", "--at-deadline", "reset")
 		if got := ask(t, flow); got != "server1: hello" {
 			t.Errorf("before the deadline the flow is at %q", got)
 		}
-		expect(t, <-done, 3, "the time is over: reset 2 connections, and ended 1 other without a word")
+		expect(t, d.end(), 3, "the time is over: reset 2 connections, and ended 1 other without a word")
 		if n := <-noticed; !errors.Is(n.err, syscall.ECONNRESET) {
 			t.Errorf("the client noticed %v", n.err)
 		}
@@ -176,14 +208,17 @@ func TestAServerIsDrainedInABareTable(t *testing.T) {
 	})
 	t.Run("until it is interrupted, or somebody ends it", func(t *testing.T) {
 		mine, _ := drained(t)
-		expect(t, run(t, l, "timeout", "--preserve-status", "-s", "INT", "1", "evs", "drain", first.String()), 4, "`evs undrain "+first.String()+"`")
+		d := begin(t, l, "--for", "60s")
+		if err := d.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, d.end(), 4, "`evs undrain "+first.String()+"`")
 		if weight(t, l, first) != "0" {
 			t.Error("interrupted, it has its weight again")
 		}
-		done := begin(t, l, "--for", "30s")
-		time.Sleep(300 * time.Millisecond) // for a look
+		d = begin(t, l, "--for", "60s")
 		back(t)
-		expect(t, <-done, 4, "somebody has ended the drain")
+		expect(t, d.end(), 4, "somebody has ended the drain")
 		for _, c := range mine {
 			c.Close()
 		}
@@ -205,7 +240,7 @@ func TestAServerIsDrainedInABareTable(t *testing.T) {
 			t.Errorf("while persistence is respected, its client is given %s", server)
 		}
 		c.Close()
-		expect(t, run(t, l, "evs", "drain", first.String(), "--persistence", "ignore", "--for", "5s"), 0, "no connections")
+		expect(t, run(t, l, "evs", "drain", first.String()+":7", "--persistence", "ignore", "--for", "60s"), 0, "no connections")
 		if _, server = stranger(t, l, node, at); server != second {
 			t.Errorf("while persistence is ignored, its client is given %s", server)
 		}

@@ -133,13 +133,14 @@ func TestTheTableIsAsTheFileAndTheChecksWantWhateverHappens(t *testing.T) {
 			d.await(from, "was not as the file", "changes=1")
 			d.await(from, "192.0.2.2:80", "weight 7", "weight 1")
 			cluster.On(t, l, lab.Director, "evs unload")
-			awaitWeights(t, l, 10*time.Second, allWell)
+			awaitWeights(t, l, 40*time.Second, allWell)
 		}},
 		{"a wrong file changes nothing, and is told with its place, once", func(t *testing.T) {
 			from := len(d.said())
 			d.write(strings.Replace(handsFile(hooks, ""), "fall: 2", "fell: 2", 1))
 			d.await(from, "evs.yaml:12:", "fell", "there is no such key")
 			d.signal(syscall.SIGHUP)
+			d.await(from, "supervisor: RELOADING=1")
 			time.Sleep(200 * time.Millisecond)
 			if n := strings.Count(strings.Join(d.said()[from:], "\n"), "there is no such key"); n != 1 {
 				t.Errorf("it is told %d times", n)
@@ -233,10 +234,13 @@ func TestTheTableIsAsTheFileAndTheChecksWantWhateverHappens(t *testing.T) {
 			return
 		}
 	}
+	d.await(0, "supervisor: WATCHDOG=1")
+	from := len(d.said())
 	d.signal(syscall.SIGTERM)
 	if err := <-d.ended; err != nil {
 		t.Error(err)
 	}
+	d.await(from, "supervisor: STOPPING=1")
 	d.cmd = nil
 	if got := weights(t, l); got != allWell {
 		t.Errorf("the director has ended, and the weights are %s", got)

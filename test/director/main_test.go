@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -65,7 +66,7 @@ func (d *daemon) start() {
 	d.t.Helper()
 	cmd := exec.Command("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set="+capabilities(d.t),
 		"evs", "director", "--config", d.file, "--state", filepath.Join(d.dir, "state.json"))
-	cmd.Env = append(os.Environ(), "EVS_BPFFS=/sys/fs/bpf")
+	cmd.Env = append(os.Environ(), "EVS_BPFFS=/sys/fs/bpf", "NOTIFY_SOCKET="+d.supervise(), "WATCHDOG_USEC=3000000")
 	out, err := cmd.StderrPipe()
 	if err != nil {
 		d.t.Fatal(err)
@@ -78,13 +79,41 @@ func (d *daemon) start() {
 	go func() {
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
-			d.mu.Lock()
-			d.log = append(d.log, lines.Text())
-			d.mu.Unlock()
+			d.note(lines.Text())
 		}
 		d.ended <- cmd.Wait()
 	}()
 	d.await(from, "acts on the file")
+	d.await(from, "supervisor: READY=1")
+}
+
+// supervise has what a supervisor is told be in the log, and returns where it listens.
+func (d *daemon) supervise() string {
+	d.t.Helper()
+	path := filepath.Join(d.dir, fmt.Sprintf("notify%d", len(d.said())))
+	ear, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { ear.Close() })
+	go func() {
+		text := make([]byte, 1000)
+		for {
+			n, err := ear.Read(text)
+			if err != nil {
+				return
+			}
+			d.note("supervisor: " + strings.ReplaceAll(string(text[:n]), "\n", " "))
+		}
+	}()
+	return path
+}
+
+// note adds a line to the log.
+func (d *daemon) note(line string) {
+	d.mu.Lock()
+	d.log = append(d.log, line)
+	d.mu.Unlock()
 }
 
 // capabilities are those that the unit of the director leaves it, in setpriv's words.
@@ -132,7 +161,7 @@ func (d *daemon) said() []string {
 // await waits until it has logged a line with all of some words after so many lines.
 func (d *daemon) await(from int, words ...string) {
 	d.t.Helper()
-	eventually(d.t, 10*time.Second, func() error {
+	eventually(d.t, 30*time.Second, func() error {
 		for _, line := range d.said()[from:] {
 			all := true
 			for _, word := range words {
