@@ -18,8 +18,11 @@ MUTANTS ?= 10000000
 FLOOD ?= 5000000
 DRIFT ?= 2000000
 
-# How often `upgrades` replaces the data path.
+# How often `upgrades` replaces the data path and edits the table, and how many packets
+# a second pass meanwhile: as many as the machine takes without a loss of its own.
 UPGRADES ?= 100
+EDITS    ?= 1000
+RATE     ?= 100000
 
 # How many reloads the director makes in `reloads`.
 RELOADS ?= 1000
@@ -58,7 +61,7 @@ check-generated: deps-generate ## compile them again and fail if anything change
 lint: ## format, vet, static analysis, style; the shell scripts too
 	@scripts/lint.sh $(GOLANGCI_LINT)
 
-test: root deps build ## run every test, one package after the other (root)
+test: root deps deps-generate build ## run every test, one package after the other (root)
 	@start=$$SECONDS; \
 	$(GO) test -count=1 -p 1 -timeout $(TEST_TIMEOUT) ./... \
 		|| { echo "make test: FAILED, see above"; exit 1; }; \
@@ -89,8 +92,8 @@ reloads: root deps ## a thousand reloads of the director under 500 connections, 
 model: root deps ## compare the data path with the model over a million random steps (root)
 	EVS_MODEL_STEPS=1000000 $(GO) test -count=1 -timeout 2h -v ./test/model
 
-upgrades: root ## replace the data path a hundred times under traffic, and lose nothing (root); UPGRADES=N for others
-	EVS_UPGRADES=$(UPGRADES) EVS_LONG=200 $(GO) test -count=1 -timeout 2h -v ./test/upgrades
+upgrades: root ## 100 upgrades and 1,000 edits under traffic, and nothing is lost (root); UPGRADES, EDITS, RATE=N for others
+	EVS_UPGRADES=$(UPGRADES) EVS_EDITS=$(EDITS) EVS_KILLS=20 EVS_LONG=200 EVS_RATE=$(RATE) $(GO) test -count=1 -timeout 2h -v ./test/upgrades
 
 fuzz: ## run each fuzz target for FUZZTIME (20s)
 	@scripts/fuzz.sh $(FUZZTIME)

@@ -204,7 +204,7 @@ struct settings {
 	__u32 mode;	/* of attachment, for the whole namespace */
 	__u64 serial;	/* of versions and births */
 	__u32 clock;	 /* jiffies that the table is ahead of the kernel: for tests */
-	__u32 pad;
+	__u32 retired;	 /* others follow: see retire.h */
 	__u32 unit_next; /* where the search for free units goes on */
 	__u32 dst_next;	 /* and for a free destination slot */
 	__u32 timeout[STATE_MASK + 1]; /* seconds, by enum conn_state */

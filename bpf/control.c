@@ -2,6 +2,7 @@
 /* What user space runs by hand: starting the timer, reading the clock, asking for
  * the mark of a packet. */
 #include "base.h"
+#include "carry.h"
 #include "expire.h"
 #include "mark.h"
 
@@ -31,6 +32,7 @@ const volatile struct {
 	enum abi abi;
 	enum sync_role sync_role;
 	enum sysctl sysctl;
+	enum carried_limits carried_limits;
 } abi_enums = {};
 
 MAPPED(clocks, struct clock, 1);
@@ -92,6 +94,24 @@ int evs_mark(struct __sk_buff *skb)
 	if (!w || bpf_skb_load_bytes(skb, sizeof(struct ethhdr), &w->pkt, sizeof(w->pkt)))
 		return 0;
 	return mark_classify(&w->pkt);
+}
+
+/* Carries connections from another table: so many of the records, and whether this
+ * table has all of them, are the packet behind an Ethernet header. */
+SEC("tc")
+int evs_carry(struct __sk_buff *skb)
+{
+	__u32 words[2];
+
+	if (bpf_skb_load_bytes(skb, sizeof(struct ethhdr), words, sizeof(words)))
+		return 1;
+	return carry_all(words[0], words[1]);
+}
+
+SEC("tc")
+int evs_carry_counters(struct __sk_buff *skb)
+{
+	return carry_counters();
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

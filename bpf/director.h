@@ -117,6 +117,8 @@ static __always_inline int director(CTX *ctx, const __u8 family, const bool home
 		return CTX_PASS;
 	w->pkt.home = home;
 	rc = packet_direct(ctx, w, &verdict, family);
+	if (rc == HAND_OVER)
+		return HANDED_OVER;
 	if (rc == LEAVE)
 		rc = ctx_inside(ctx, w, &verdict, family);
 	if (rc == REASON_SLOW_PATH)
@@ -135,7 +137,7 @@ static __noinline int director6(CTX *ctx)
 	return director(ctx, FAMILY_V6, false);
 }
 
-static __always_inline int packet_enter(CTX *ctx)
+static __always_inline int packet_judge(CTX *ctx)
 {
 	struct ethhdr *eth;
 	int verdict;
@@ -154,4 +156,9 @@ static __always_inline int packet_enter(CTX *ctx)
 		return verdict == ROAD ? director6(ctx) : verdict;
 	}
 	return CTX_PASS;
+}
+
+static __always_inline int packet_enter(CTX *ctx)
+{
+	return verdict_follow(ctx, packet_judge(ctx), FOLLOWER_IN);
 }

@@ -70,26 +70,32 @@ struct born_walk {
 	__u64 sum;
 };
 
+static __always_inline __u64 born_of(const struct counters *c)
+{
+	return c->count[REASON_NEW_CONNECTION] + c->count[REASON_NEW_TEMPLATE] -
+	       c->count[REASON_REOPENED] - c->count[REASON_EXPIRED] -
+	       c->count[REASON_HALF_OPEN_EVICTED];
+}
+
 static long born_step(__u32 cpu, struct born_walk *w)
 {
 	__u32 zero = 0;
 	struct counters *c = bpf_map_lookup_percpu_elem(&counters_map, &zero, cpu);
 
 	if (c)
-		w->sum += c->count[REASON_NEW_CONNECTION] + c->count[REASON_NEW_TEMPLATE] -
-			  c->count[REASON_REOPENED] - c->count[REASON_EXPIRED] -
-			  c->count[REASON_HALF_OPEN_EVICTED];
+		w->sum += born_of(c);
 	return 0;
 }
 
 static int ticker_tick(void *map, __u32 *key, struct ticker *t)
 {
 	__u32 now = now_jiffies();
+	struct settings *set = settings_get();
 	struct born_walk born = {};
 	struct sweep *s = sweep_get();
 	__u64 next = TICK_NS;
 
-	if (!s)
+	if (!s || !set || set->retired)
 		return 0;
 	bpf_loop(conf_cpus, born_step, &born, 0);
 	if (born.sum == s->expired)

@@ -5,3 +5,6 @@
 
 /* Not an error of ours and not ours to forward: the host's. No reason has its number. */
 #define LEAVE 0x100
+
+/* Not an error either: the programs that follow these are to see the packet (retire.h). */
+#define HAND_OVER 0x500

@@ -11,6 +11,7 @@
 #include "outlived.h"
 #include "persist.h"
 #include "probe.h"
+#include "retire.h"
 #include "service.h"
 #include "state.h"
 #include "stats.h"
@@ -233,6 +234,8 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 		if (p->reply)
 			return 0;
 	}
+	if (set->retired)
+		return packet_retired(p, outlived, now, family);
 	if (!(interest & FILTER_VIP))
 		return LEAVE;
 	m = making_get();

@@ -23,8 +23,8 @@ static __always_inline int packet_leave(CTX *ctx)
 	if (ctx->ingress_ifindex || ctx_is_signed(ctx))
 		return CTX_PASS;
 	if (ctx->protocol == bpf_htons(ETH_P_IP))
-		return depart4(ctx);
+		return verdict_follow(ctx, depart4(ctx), FOLLOWER_OUT);
 	if (ctx->protocol == bpf_htons(ETH_P_IPV6))
-		return depart6(ctx);
+		return verdict_follow(ctx, depart6(ctx), FOLLOWER_OUT);
 	return CTX_PASS;
 }

@@ -2,6 +2,7 @@ package ipvs
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/evs-project/evs/internal/datapath"
@@ -73,6 +74,9 @@ type Status struct {
 	Capacity  int
 	Capacity6 int
 	Bytes     int64
+	// BytesEach are those that a connection of IPv4 takes, BytesEach6 one of IPv6,
+	// when the table is full.
+	BytesEach, BytesEach6 float64
 	// HalfOpen are those of them of which one end alone has spoken; not more than
 	// so many fit of IPv4 and of IPv6, and when those are reached the oldest give
 	// way. HalfOpenEvicted counts those that did.
@@ -114,6 +118,7 @@ func (t *Table) Status() (Status, error) {
 			return err
 		}
 		s.Capacity, s.Capacity6, s.Bytes = v4.Conns, v6.Conns, bytes
+		s.BytesEach, s.BytesEach6 = float64(v4.Bytes)/float64(v4.Conns), float64(v6.Bytes)/float64(v6.Conns)
 		s.HalfOpen, s.HalfOpenPlaces, s.HalfOpenPlaces6 = v4.HalfOpen+v6.HalfOpen, v4.HalfOpenPlaces, v6.HalfOpenPlaces
 		for _, err := range dp.Conns() {
 			if err != nil {
@@ -169,6 +174,15 @@ func counters(dp *datapath.Table) (all []Counter, evicted uint64, err error) {
 // serve the table, while packets flow. Services, connections, counters and attachments
 // stay. It fails with ErrNoTable where there is no table.
 func (t *Table) Upgrade() error { return translate(t.editor.Upgrade(t.ctx)) }
+
+// Resize makes room in the table for so many connections of IPv4 and as many of IPv6,
+// while packets flow; 0 chooses by memory, as for a new table. It is to set
+// conn_tab_size: connections stay, and the table has the programs that this program has
+// with it then. If not all connections that there are would have room, it fails with
+// ErrNoSpace and nothing has changed.
+func (t *Table) Resize(conns int) error {
+	return t.SetSysctl("conn_tab_size", strconv.Itoa(conns))
+}
 
 // Unload removes the table of this network namespace: programs, services,
 // connections. It reports whether there was one. Remains of namespaces that

@@ -113,7 +113,8 @@ func (t *Table) SetSysctl(name, value string) error {
 type SysctlValue struct{ Name, Value string }
 
 // SetSysctls changes settings, all or, if one of them cannot be, none. Packets
-// follow at once. It fails with ErrNoSysctl for a name that there is not, and
+// follow at once; a change of conn_tab_size moves the connections to another table, while
+// packets flow, and fails with ErrNoSpace if they do not fit in. It fails with ErrNoSysctl for a name that there is not, and
 // with ErrInvalid for a value that the kernel would refuse, or for another
 // value of a setting that has no meaning here.
 //
@@ -127,16 +128,29 @@ func (t *Table) SetSysctls(values []SysctlValue) error {
 	if err := errors.Join(errs...); err != nil || len(values) == 0 {
 		return err
 	}
-	return t.edit(func(dp *datapath.Table) error {
-		next := *dp.Settings()
+	var before, after datapath.Settings
+	err := t.edit(func(dp *datapath.Table) error {
+		before, after = *dp.Settings(), *dp.Settings()
 		for _, v := range values {
-			if err := v.write(&next, true); err != nil {
+			if err := v.write(&after, true); err != nil {
 				return err
 			}
 		}
-		dp.Settings().Sysctl = next.Sysctl
-		return dp.Defend()
+		return storeSysctls(dp, &after)
 	})
+	if err != nil || after.Room() == before.Room() {
+		return err
+	}
+	if err := t.editor.Resize(t.ctx, datapath.Sizes{Conns: after.Room()}); err != nil {
+		return errors.Join(translate(err), t.edit(func(dp *datapath.Table) error { return storeSysctls(dp, &before) }))
+	}
+	return nil
+}
+
+// storeSysctls puts the settings of the kernel and EVS's own beside them in force.
+func storeSysctls(dp *datapath.Table, s *datapath.Settings) error {
+	dp.Settings().Sysctl = s.Sysctl
+	return dp.Defend()
 }
 
 // With returns the setting as SetSysctls would make it of value.

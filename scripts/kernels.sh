@@ -58,6 +58,10 @@ init() {
 		evs lab get --name k --requests 20 http://203.0.113.10/ >/run/out || fail "requests lost after attaching anew"
 		evs lab exec --name k client1 nc 203.0.113.10 80 </dev/console & # which says nothing
 		until on evs connection list | grep ESTABLISHED; do sleep 1; done
+		on evs upgrade || fail "not upgraded"
+		on evs resize --conns 20000 || fail "not resized"
+		evs lab get --name k --requests 20 http://203.0.113.10/ >/run/out || fail "requests lost after resizing"
+		on evs connection list | grep -q ESTABLISHED || fail "a connection was lost on the move"
 		on evs connection flush --state established --reset=both >/run/out || fail "connections not ended"
 		cat /run/out
 		grep -q 'answered yet: 0' /run/out || fail "a client that waits was not asked"

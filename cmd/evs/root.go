@@ -27,6 +27,7 @@ var verbs = []func() *cobra.Command{
 	detachVerb,
 	statusVerb,
 	upgradeVerb,
+	resizeVerb,
 	unloadVerb,
 	directorVerb,
 	realserverVerb,

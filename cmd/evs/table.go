@@ -113,7 +113,9 @@ func printStatus(w io.Writer, s ipvs.Status) error {
 		return err
 	}
 	fmt.Fprintf(w, "services     %d\n", s.Services)
-	fmt.Fprintf(w, "connections  %d, room for %d of IPv4 and %d of IPv6 (table of %.1f MiB)\n", s.Conns, s.Capacity, s.Capacity6, float64(s.Bytes)/(1<<20))
+	if err := printRoom(w, s); err != nil {
+		return err
+	}
 	fmt.Fprintf(w, "half-open    %d of them, at most %d of IPv4 and %d of IPv6; %d gave way to newer ones\n", s.HalfOpen, s.HalfOpenPlaces, s.HalfOpenPlaces6, s.HalfOpenEvicted)
 	fmt.Fprintf(w, "timer        ran %v ago\n", s.Timer.Round(time.Millisecond))
 	fmt.Fprintf(w, "mode         %s\n\n", s.Mode)

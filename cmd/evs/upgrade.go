@@ -16,11 +16,12 @@ func upgradeVerb() *cobra.Command {
 		Long: `Upgrade loads the data path that this program has with it, and gives it to every
 interface in the place of the one that serves the table of this network namespace, by
 one step for each: no packet is lost and no connection ends. Services, connections,
-counters and modes of attachment stay. evs status tells which data path runs, and
-whether it is that of this program.
+counters and modes of attachment stay, also where the records of the two lie otherwise
+in memory: they are carried over. evs status tells which data path runs, and whether it
+is that of this program.
 
-It may be interrupted: the table is whole at every moment, and the next command that
-changes it puts away what was left.`,
+It may be interrupted: packets are served at every moment, and the next command that
+changes the table puts away what was left, or brings to its end what had gone too far.`,
 		Example: "  evs status\n  evs upgrade",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -36,6 +37,48 @@ changes it puts away what was left.`,
 			})
 		},
 	}
+}
+
+func resizeVerb() *cobra.Command {
+	var conns int
+	cmd := &cobra.Command{
+		Use:   "resize --conns N",
+		Short: "make the table of connections larger or smaller, while packets flow",
+		Long: `Resize gives the table of this network namespace room for another number of
+connections; it is to set conn_tab_size (evs sysctl). It makes the new table beside the old, carries the connections over, and
+puts it in its place: no packet is lost and no connection ends. Meanwhile both take
+memory. As by evs upgrade the data path is that of this program then.
+
+The room is for --conns connections of IPv4 and as many of IPv6; it is rounded up, to a
+power of two of slots. --conns 0 chooses by memory, as for a new table. A table that
+would not hold the connections there are is refused. evs status shows the room there is
+and what a connection takes.`,
+		Example: "  evs resize --conns 2000000",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withTable(cmd.Context(), func(t *ipvs.Table) error {
+				if err := t.Resize(conns); err != nil {
+					return err
+				}
+				s, err := t.Status()
+				if err != nil {
+					return err
+				}
+				return printRoom(cmd.OutOrStdout(), s)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&conns, "conns", 0, "room for `N` connections, 0: by memory")
+	_ = cmd.MarkFlagRequired("conns") // it has just been defined
+	return cmd
+}
+
+// printRoom says how much room the table has, and what it takes.
+func printRoom(w io.Writer, s ipvs.Status) error {
+	_, err := fmt.Fprintf(w, `connections  %d, room for %d of IPv4 and %d of IPv6 (table of %.1f MiB)
+memory       %.0f bytes for each connection of IPv4 that there is room for, %.0f for one of IPv6
+`, s.Conns, s.Capacity, s.Capacity6, float64(s.Bytes)/(1<<20), s.BytesEach, s.BytesEach6)
+	return err
 }
 
 // printGenerations says which data path runs, and what to do where it is not this

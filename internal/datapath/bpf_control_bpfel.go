@@ -61,6 +61,30 @@ type controlCallKey struct {
 	Pad2   uint32
 }
 
+type controlCarried struct {
+	_            structs.HostLayout
+	Caddr        controlAddr
+	Vaddr        controlAddr
+	Was          uint64
+	Life         uint64
+	Dst          uint32
+	Cport        uint16
+	Vport        uint16
+	NexthopStamp uint32
+	Nexthop      uint16
+	Proto        uint8
+	Control      uint8
+	Family       uint8
+	Refused      uint8
+	Pad          [6]uint8
+}
+
+type controlCarriedLimits uint32
+
+const (
+	controlCarriedLimitsCARRIED_MOST controlCarriedLimits = 1024
+)
+
 type controlClock struct {
 	_           structs.HostLayout
 	Jiffies     uint64
@@ -442,7 +466,7 @@ type controlSettings struct {
 	Mode     uint32
 	Serial   uint64
 	Clock    uint32
-	Pad      uint32
+	Retired  uint32
 	UnitNext uint32
 	DstNext  uint32
 	Timeout  [32]uint32
@@ -568,7 +592,8 @@ const (
 	controlSysctlSYSCTL_EXPIRE_UDP_ON_QUIESCENT   controlSysctl = 27
 	controlSysctlSYSCTL_MSS_CLAMP                 controlSysctl = 28
 	controlSysctlSYSCTL_TUN_RSS_SOURCE            controlSysctl = 29
-	controlSysctlSYSCTL_COUNT                     controlSysctl = 30
+	controlSysctlSYSCTL_CONN_TAB_SIZE             controlSysctl = 30
+	controlSysctlSYSCTL_COUNT                     controlSysctl = 31
 )
 
 type controlTemplateState uint32
@@ -622,57 +647,63 @@ type controlVersion struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	controlMapAttachModes   = "attach_modes"
-	controlMapBirthLocks    = "birth_locks"
-	controlMapCallIds       = "call_ids"
-	controlMapClocks        = "clocks"
-	controlMapConns4        = "conns4"
-	controlMapConns6        = "conns6"
-	controlMapCountersMap   = "counters_map"
-	controlMapDefenceMap    = "defence_map"
-	controlMapDstConfs      = "dst_confs"
-	controlMapDsts          = "dsts"
-	controlMapEstimators    = "estimators"
-	controlMapFilterMap     = "filter_map"
-	controlMapFloods        = "floods"
-	controlMapGenerationMap = "generation_map"
-	controlMapHalfRing      = "half_ring"
-	controlMapLeashNotes    = "leash_notes"
-	controlMapLinkAddrs     = "link_addrs"
-	controlMapLocalities    = "localities"
-	controlMapLocalitySets  = "locality_sets"
-	controlMapMarkPlaces    = "mark_places"
-	controlMapMarkRules     = "mark_rules"
-	controlMapMarkTrie      = "mark_trie"
-	controlMapMasqPorts     = "masq_ports"
-	controlMapNexthops      = "nexthops"
-	controlMapOverflowHints = "overflow_hints"
-	controlMapOwnAddrs      = "own_addrs"
-	controlMapServiceIndex  = "service_index"
-	controlMapServices      = "services"
-	controlMapSettingsMap   = "settings_map"
-	controlMapStatsMap      = "stats_map"
-	controlMapSweepMap      = "sweep_map"
-	controlMapTickers       = "tickers"
-	controlMapUnits         = "units"
-	controlMapWorks         = "works"
-	controlMapXdpPlaces     = "xdp_places"
-	controlMapXdpPorts      = "xdp_ports"
-	controlProgEvsClock     = "evs_clock"
-	controlProgEvsDefend    = "evs_defend"
-	controlProgEvsMark      = "evs_mark"
-	controlProgEvsStart     = "evs_start"
-	controlProgEvsSweep     = "evs_sweep"
-	controlVarAbiEnums      = "abi_enums"
-	controlVarConfBuckets4  = "conf_buckets4"
-	controlVarConfBuckets6  = "conf_buckets6"
-	controlVarConfCpus      = "conf_cpus"
-	controlVarConfDsts      = "conf_dsts"
-	controlVarConfHz        = "conf_hz"
-	controlVarConfOverflow4 = "conf_overflow4"
-	controlVarConfOverflow6 = "conf_overflow6"
-	controlVarConfSeed      = "conf_seed"
-	controlVarSlotNumbers   = "slot_numbers"
+	controlMapAttachModes       = "attach_modes"
+	controlMapBirthLocks        = "birth_locks"
+	controlMapCallIds           = "call_ids"
+	controlMapCarriedCounters   = "carried_counters"
+	controlMapCarries           = "carries"
+	controlMapCarryings         = "carryings"
+	controlMapClocks            = "clocks"
+	controlMapConns4            = "conns4"
+	controlMapConns6            = "conns6"
+	controlMapCountersMap       = "counters_map"
+	controlMapDefenceMap        = "defence_map"
+	controlMapDstConfs          = "dst_confs"
+	controlMapDsts              = "dsts"
+	controlMapEstimators        = "estimators"
+	controlMapFilterMap         = "filter_map"
+	controlMapFloods            = "floods"
+	controlMapGenerationMap     = "generation_map"
+	controlMapHalfRing          = "half_ring"
+	controlMapLeashNotes        = "leash_notes"
+	controlMapLinkAddrs         = "link_addrs"
+	controlMapLocalities        = "localities"
+	controlMapLocalitySets      = "locality_sets"
+	controlMapMakings           = "makings"
+	controlMapMarkPlaces        = "mark_places"
+	controlMapMarkRules         = "mark_rules"
+	controlMapMarkTrie          = "mark_trie"
+	controlMapMasqPorts         = "masq_ports"
+	controlMapNexthops          = "nexthops"
+	controlMapOverflowHints     = "overflow_hints"
+	controlMapOwnAddrs          = "own_addrs"
+	controlMapServiceIndex      = "service_index"
+	controlMapServices          = "services"
+	controlMapSettingsMap       = "settings_map"
+	controlMapStatsMap          = "stats_map"
+	controlMapSweepMap          = "sweep_map"
+	controlMapTickers           = "tickers"
+	controlMapUnits             = "units"
+	controlMapWorks             = "works"
+	controlMapXdpPlaces         = "xdp_places"
+	controlMapXdpPorts          = "xdp_ports"
+	controlProgEvsCarry         = "evs_carry"
+	controlProgEvsCarryCounters = "evs_carry_counters"
+	controlProgEvsClock         = "evs_clock"
+	controlProgEvsDefend        = "evs_defend"
+	controlProgEvsMark          = "evs_mark"
+	controlProgEvsStart         = "evs_start"
+	controlProgEvsSweep         = "evs_sweep"
+	controlVarAbiEnums          = "abi_enums"
+	controlVarConfBuckets4      = "conf_buckets4"
+	controlVarConfBuckets6      = "conf_buckets6"
+	controlVarConfCpus          = "conf_cpus"
+	controlVarConfDsts          = "conf_dsts"
+	controlVarConfHz            = "conf_hz"
+	controlVarConfOverflow4     = "conf_overflow4"
+	controlVarConfOverflow6     = "conf_overflow6"
+	controlVarConfSeed          = "conf_seed"
+	controlVarSlotNumbers       = "slot_numbers"
 )
 
 // loadControl returns the embedded CollectionSpec for control.
@@ -717,53 +748,59 @@ type controlSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type controlProgramSpecs struct {
-	EvsClock  *ebpf.ProgramSpec `ebpf:"evs_clock"`
-	EvsDefend *ebpf.ProgramSpec `ebpf:"evs_defend"`
-	EvsMark   *ebpf.ProgramSpec `ebpf:"evs_mark"`
-	EvsStart  *ebpf.ProgramSpec `ebpf:"evs_start"`
-	EvsSweep  *ebpf.ProgramSpec `ebpf:"evs_sweep"`
+	EvsCarry         *ebpf.ProgramSpec `ebpf:"evs_carry"`
+	EvsCarryCounters *ebpf.ProgramSpec `ebpf:"evs_carry_counters"`
+	EvsClock         *ebpf.ProgramSpec `ebpf:"evs_clock"`
+	EvsDefend        *ebpf.ProgramSpec `ebpf:"evs_defend"`
+	EvsMark          *ebpf.ProgramSpec `ebpf:"evs_mark"`
+	EvsStart         *ebpf.ProgramSpec `ebpf:"evs_start"`
+	EvsSweep         *ebpf.ProgramSpec `ebpf:"evs_sweep"`
 }
 
 // controlMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type controlMapSpecs struct {
-	AttachModes   *ebpf.MapSpec `ebpf:"attach_modes"`
-	BirthLocks    *ebpf.MapSpec `ebpf:"birth_locks"`
-	CallIds       *ebpf.MapSpec `ebpf:"call_ids"`
-	Clocks        *ebpf.MapSpec `ebpf:"clocks"`
-	Conns4        *ebpf.MapSpec `ebpf:"conns4"`
-	Conns6        *ebpf.MapSpec `ebpf:"conns6"`
-	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
-	DefenceMap    *ebpf.MapSpec `ebpf:"defence_map"`
-	DstConfs      *ebpf.MapSpec `ebpf:"dst_confs"`
-	Dsts          *ebpf.MapSpec `ebpf:"dsts"`
-	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
-	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
-	Floods        *ebpf.MapSpec `ebpf:"floods"`
-	GenerationMap *ebpf.MapSpec `ebpf:"generation_map"`
-	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
-	LeashNotes    *ebpf.MapSpec `ebpf:"leash_notes"`
-	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
-	Localities    *ebpf.MapSpec `ebpf:"localities"`
-	LocalitySets  *ebpf.MapSpec `ebpf:"locality_sets"`
-	MarkPlaces    *ebpf.MapSpec `ebpf:"mark_places"`
-	MarkRules     *ebpf.MapSpec `ebpf:"mark_rules"`
-	MarkTrie      *ebpf.MapSpec `ebpf:"mark_trie"`
-	MasqPorts     *ebpf.MapSpec `ebpf:"masq_ports"`
-	Nexthops      *ebpf.MapSpec `ebpf:"nexthops"`
-	OverflowHints *ebpf.MapSpec `ebpf:"overflow_hints"`
-	OwnAddrs      *ebpf.MapSpec `ebpf:"own_addrs"`
-	ServiceIndex  *ebpf.MapSpec `ebpf:"service_index"`
-	Services      *ebpf.MapSpec `ebpf:"services"`
-	SettingsMap   *ebpf.MapSpec `ebpf:"settings_map"`
-	StatsMap      *ebpf.MapSpec `ebpf:"stats_map"`
-	SweepMap      *ebpf.MapSpec `ebpf:"sweep_map"`
-	Tickers       *ebpf.MapSpec `ebpf:"tickers"`
-	Units         *ebpf.MapSpec `ebpf:"units"`
-	Works         *ebpf.MapSpec `ebpf:"works"`
-	XdpPlaces     *ebpf.MapSpec `ebpf:"xdp_places"`
-	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
+	AttachModes     *ebpf.MapSpec `ebpf:"attach_modes"`
+	BirthLocks      *ebpf.MapSpec `ebpf:"birth_locks"`
+	CallIds         *ebpf.MapSpec `ebpf:"call_ids"`
+	CarriedCounters *ebpf.MapSpec `ebpf:"carried_counters"`
+	Carries         *ebpf.MapSpec `ebpf:"carries"`
+	Carryings       *ebpf.MapSpec `ebpf:"carryings"`
+	Clocks          *ebpf.MapSpec `ebpf:"clocks"`
+	Conns4          *ebpf.MapSpec `ebpf:"conns4"`
+	Conns6          *ebpf.MapSpec `ebpf:"conns6"`
+	CountersMap     *ebpf.MapSpec `ebpf:"counters_map"`
+	DefenceMap      *ebpf.MapSpec `ebpf:"defence_map"`
+	DstConfs        *ebpf.MapSpec `ebpf:"dst_confs"`
+	Dsts            *ebpf.MapSpec `ebpf:"dsts"`
+	Estimators      *ebpf.MapSpec `ebpf:"estimators"`
+	FilterMap       *ebpf.MapSpec `ebpf:"filter_map"`
+	Floods          *ebpf.MapSpec `ebpf:"floods"`
+	GenerationMap   *ebpf.MapSpec `ebpf:"generation_map"`
+	HalfRing        *ebpf.MapSpec `ebpf:"half_ring"`
+	LeashNotes      *ebpf.MapSpec `ebpf:"leash_notes"`
+	LinkAddrs       *ebpf.MapSpec `ebpf:"link_addrs"`
+	Localities      *ebpf.MapSpec `ebpf:"localities"`
+	LocalitySets    *ebpf.MapSpec `ebpf:"locality_sets"`
+	Makings         *ebpf.MapSpec `ebpf:"makings"`
+	MarkPlaces      *ebpf.MapSpec `ebpf:"mark_places"`
+	MarkRules       *ebpf.MapSpec `ebpf:"mark_rules"`
+	MarkTrie        *ebpf.MapSpec `ebpf:"mark_trie"`
+	MasqPorts       *ebpf.MapSpec `ebpf:"masq_ports"`
+	Nexthops        *ebpf.MapSpec `ebpf:"nexthops"`
+	OverflowHints   *ebpf.MapSpec `ebpf:"overflow_hints"`
+	OwnAddrs        *ebpf.MapSpec `ebpf:"own_addrs"`
+	ServiceIndex    *ebpf.MapSpec `ebpf:"service_index"`
+	Services        *ebpf.MapSpec `ebpf:"services"`
+	SettingsMap     *ebpf.MapSpec `ebpf:"settings_map"`
+	StatsMap        *ebpf.MapSpec `ebpf:"stats_map"`
+	SweepMap        *ebpf.MapSpec `ebpf:"sweep_map"`
+	Tickers         *ebpf.MapSpec `ebpf:"tickers"`
+	Units           *ebpf.MapSpec `ebpf:"units"`
+	Works           *ebpf.MapSpec `ebpf:"works"`
+	XdpPlaces       *ebpf.MapSpec `ebpf:"xdp_places"`
+	XdpPorts        *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
 
 // controlVariableSpecs contains global variables before they are loaded into the kernel.
@@ -802,42 +839,46 @@ func (o *controlObjects) Close() error {
 //
 // It can be passed to loadControlObjects or ebpf.CollectionSpec.LoadAndAssign.
 type controlMaps struct {
-	AttachModes   *ebpf.Map `ebpf:"attach_modes"`
-	BirthLocks    *ebpf.Map `ebpf:"birth_locks"`
-	CallIds       *ebpf.Map `ebpf:"call_ids"`
-	Clocks        *ebpf.Map `ebpf:"clocks"`
-	Conns4        *ebpf.Map `ebpf:"conns4"`
-	Conns6        *ebpf.Map `ebpf:"conns6"`
-	CountersMap   *ebpf.Map `ebpf:"counters_map"`
-	DefenceMap    *ebpf.Map `ebpf:"defence_map"`
-	DstConfs      *ebpf.Map `ebpf:"dst_confs"`
-	Dsts          *ebpf.Map `ebpf:"dsts"`
-	Estimators    *ebpf.Map `ebpf:"estimators"`
-	FilterMap     *ebpf.Map `ebpf:"filter_map"`
-	Floods        *ebpf.Map `ebpf:"floods"`
-	GenerationMap *ebpf.Map `ebpf:"generation_map"`
-	HalfRing      *ebpf.Map `ebpf:"half_ring"`
-	LeashNotes    *ebpf.Map `ebpf:"leash_notes"`
-	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
-	Localities    *ebpf.Map `ebpf:"localities"`
-	LocalitySets  *ebpf.Map `ebpf:"locality_sets"`
-	MarkPlaces    *ebpf.Map `ebpf:"mark_places"`
-	MarkRules     *ebpf.Map `ebpf:"mark_rules"`
-	MarkTrie      *ebpf.Map `ebpf:"mark_trie"`
-	MasqPorts     *ebpf.Map `ebpf:"masq_ports"`
-	Nexthops      *ebpf.Map `ebpf:"nexthops"`
-	OverflowHints *ebpf.Map `ebpf:"overflow_hints"`
-	OwnAddrs      *ebpf.Map `ebpf:"own_addrs"`
-	ServiceIndex  *ebpf.Map `ebpf:"service_index"`
-	Services      *ebpf.Map `ebpf:"services"`
-	SettingsMap   *ebpf.Map `ebpf:"settings_map"`
-	StatsMap      *ebpf.Map `ebpf:"stats_map"`
-	SweepMap      *ebpf.Map `ebpf:"sweep_map"`
-	Tickers       *ebpf.Map `ebpf:"tickers"`
-	Units         *ebpf.Map `ebpf:"units"`
-	Works         *ebpf.Map `ebpf:"works"`
-	XdpPlaces     *ebpf.Map `ebpf:"xdp_places"`
-	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
+	AttachModes     *ebpf.Map `ebpf:"attach_modes"`
+	BirthLocks      *ebpf.Map `ebpf:"birth_locks"`
+	CallIds         *ebpf.Map `ebpf:"call_ids"`
+	CarriedCounters *ebpf.Map `ebpf:"carried_counters"`
+	Carries         *ebpf.Map `ebpf:"carries"`
+	Carryings       *ebpf.Map `ebpf:"carryings"`
+	Clocks          *ebpf.Map `ebpf:"clocks"`
+	Conns4          *ebpf.Map `ebpf:"conns4"`
+	Conns6          *ebpf.Map `ebpf:"conns6"`
+	CountersMap     *ebpf.Map `ebpf:"counters_map"`
+	DefenceMap      *ebpf.Map `ebpf:"defence_map"`
+	DstConfs        *ebpf.Map `ebpf:"dst_confs"`
+	Dsts            *ebpf.Map `ebpf:"dsts"`
+	Estimators      *ebpf.Map `ebpf:"estimators"`
+	FilterMap       *ebpf.Map `ebpf:"filter_map"`
+	Floods          *ebpf.Map `ebpf:"floods"`
+	GenerationMap   *ebpf.Map `ebpf:"generation_map"`
+	HalfRing        *ebpf.Map `ebpf:"half_ring"`
+	LeashNotes      *ebpf.Map `ebpf:"leash_notes"`
+	LinkAddrs       *ebpf.Map `ebpf:"link_addrs"`
+	Localities      *ebpf.Map `ebpf:"localities"`
+	LocalitySets    *ebpf.Map `ebpf:"locality_sets"`
+	Makings         *ebpf.Map `ebpf:"makings"`
+	MarkPlaces      *ebpf.Map `ebpf:"mark_places"`
+	MarkRules       *ebpf.Map `ebpf:"mark_rules"`
+	MarkTrie        *ebpf.Map `ebpf:"mark_trie"`
+	MasqPorts       *ebpf.Map `ebpf:"masq_ports"`
+	Nexthops        *ebpf.Map `ebpf:"nexthops"`
+	OverflowHints   *ebpf.Map `ebpf:"overflow_hints"`
+	OwnAddrs        *ebpf.Map `ebpf:"own_addrs"`
+	ServiceIndex    *ebpf.Map `ebpf:"service_index"`
+	Services        *ebpf.Map `ebpf:"services"`
+	SettingsMap     *ebpf.Map `ebpf:"settings_map"`
+	StatsMap        *ebpf.Map `ebpf:"stats_map"`
+	SweepMap        *ebpf.Map `ebpf:"sweep_map"`
+	Tickers         *ebpf.Map `ebpf:"tickers"`
+	Units           *ebpf.Map `ebpf:"units"`
+	Works           *ebpf.Map `ebpf:"works"`
+	XdpPlaces       *ebpf.Map `ebpf:"xdp_places"`
+	XdpPorts        *ebpf.Map `ebpf:"xdp_ports"`
 }
 
 func (m *controlMaps) Close() error {
@@ -845,6 +886,9 @@ func (m *controlMaps) Close() error {
 		m.AttachModes,
 		m.BirthLocks,
 		m.CallIds,
+		m.CarriedCounters,
+		m.Carries,
+		m.Carryings,
 		m.Clocks,
 		m.Conns4,
 		m.Conns6,
@@ -861,6 +905,7 @@ func (m *controlMaps) Close() error {
 		m.LinkAddrs,
 		m.Localities,
 		m.LocalitySets,
+		m.Makings,
 		m.MarkPlaces,
 		m.MarkRules,
 		m.MarkTrie,
@@ -901,15 +946,19 @@ type controlVariables struct {
 //
 // It can be passed to loadControlObjects or ebpf.CollectionSpec.LoadAndAssign.
 type controlPrograms struct {
-	EvsClock  *ebpf.Program `ebpf:"evs_clock"`
-	EvsDefend *ebpf.Program `ebpf:"evs_defend"`
-	EvsMark   *ebpf.Program `ebpf:"evs_mark"`
-	EvsStart  *ebpf.Program `ebpf:"evs_start"`
-	EvsSweep  *ebpf.Program `ebpf:"evs_sweep"`
+	EvsCarry         *ebpf.Program `ebpf:"evs_carry"`
+	EvsCarryCounters *ebpf.Program `ebpf:"evs_carry_counters"`
+	EvsClock         *ebpf.Program `ebpf:"evs_clock"`
+	EvsDefend        *ebpf.Program `ebpf:"evs_defend"`
+	EvsMark          *ebpf.Program `ebpf:"evs_mark"`
+	EvsStart         *ebpf.Program `ebpf:"evs_start"`
+	EvsSweep         *ebpf.Program `ebpf:"evs_sweep"`
 }
 
 func (p *controlPrograms) Close() error {
 	return _ControlClose(
+		p.EvsCarry,
+		p.EvsCarryCounters,
 		p.EvsClock,
 		p.EvsDefend,
 		p.EvsMark,

@@ -12,6 +12,14 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type tcFollower uint32
+
+const (
+	tcFollowerFOLLOWER_IN    tcFollower = 0
+	tcFollowerFOLLOWER_OUT   tcFollower = 1
+	tcFollowerFOLLOWER_COUNT tcFollower = 2
+)
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -31,6 +39,7 @@ const (
 	tcMapEstimators    = "estimators"
 	tcMapFilterMap     = "filter_map"
 	tcMapFloods        = "floods"
+	tcMapFollowersTc   = "followers_tc"
 	tcMapFragments     = "fragments"
 	tcMapGuessesMap    = "guesses_map"
 	tcMapHalfRing      = "half_ring"
@@ -67,6 +76,7 @@ const (
 	tcMapXdpPorts      = "xdp_ports"
 	tcProgEvsTc        = "evs_tc"
 	tcProgEvsTcOut     = "evs_tc_out"
+	tcVarAbiFollower   = "abi_follower"
 	tcVarConfBuckets4  = "conf_buckets4"
 	tcVarConfBuckets6  = "conf_buckets6"
 	tcVarConfCpus      = "conf_cpus"
@@ -143,6 +153,7 @@ type tcMapSpecs struct {
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Floods        *ebpf.MapSpec `ebpf:"floods"`
+	FollowersTc   *ebpf.MapSpec `ebpf:"followers_tc"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	GuessesMap    *ebpf.MapSpec `ebpf:"guesses_map"`
 	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
@@ -183,6 +194,7 @@ type tcMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type tcVariableSpecs struct {
+	AbiFollower   *ebpf.VariableSpec `ebpf:"abi_follower"`
 	ConfBuckets4  *ebpf.VariableSpec `ebpf:"conf_buckets4"`
 	ConfBuckets6  *ebpf.VariableSpec `ebpf:"conf_buckets6"`
 	ConfCpus      *ebpf.VariableSpec `ebpf:"conf_cpus"`
@@ -229,6 +241,7 @@ type tcMaps struct {
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Floods        *ebpf.Map `ebpf:"floods"`
+	FollowersTc   *ebpf.Map `ebpf:"followers_tc"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	GuessesMap    *ebpf.Map `ebpf:"guesses_map"`
 	HalfRing      *ebpf.Map `ebpf:"half_ring"`
@@ -282,6 +295,7 @@ func (m *tcMaps) Close() error {
 		m.Estimators,
 		m.FilterMap,
 		m.Floods,
+		m.FollowersTc,
 		m.Fragments,
 		m.GuessesMap,
 		m.HalfRing,
@@ -323,6 +337,7 @@ func (m *tcMaps) Close() error {
 //
 // It can be passed to loadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tcVariables struct {
+	AbiFollower   *ebpf.Variable `ebpf:"abi_follower"`
 	ConfBuckets4  *ebpf.Variable `ebpf:"conf_buckets4"`
 	ConfBuckets6  *ebpf.Variable `ebpf:"conf_buckets6"`
 	ConfCpus      *ebpf.Variable `ebpf:"conf_cpus"`

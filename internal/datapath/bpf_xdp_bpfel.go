@@ -30,6 +30,7 @@ const (
 	xdpMapEstimators    = "estimators"
 	xdpMapFilterMap     = "filter_map"
 	xdpMapFloods        = "floods"
+	xdpMapFollowersXdp  = "followers_xdp"
 	xdpMapFragments     = "fragments"
 	xdpMapGuessesMap    = "guesses_map"
 	xdpMapHalfRing      = "half_ring"
@@ -135,6 +136,7 @@ type xdpMapSpecs struct {
 	Estimators    *ebpf.MapSpec `ebpf:"estimators"`
 	FilterMap     *ebpf.MapSpec `ebpf:"filter_map"`
 	Floods        *ebpf.MapSpec `ebpf:"floods"`
+	FollowersXdp  *ebpf.MapSpec `ebpf:"followers_xdp"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	GuessesMap    *ebpf.MapSpec `ebpf:"guesses_map"`
 	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
@@ -216,6 +218,7 @@ type xdpMaps struct {
 	Estimators    *ebpf.Map `ebpf:"estimators"`
 	FilterMap     *ebpf.Map `ebpf:"filter_map"`
 	Floods        *ebpf.Map `ebpf:"floods"`
+	FollowersXdp  *ebpf.Map `ebpf:"followers_xdp"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	GuessesMap    *ebpf.Map `ebpf:"guesses_map"`
 	HalfRing      *ebpf.Map `ebpf:"half_ring"`
@@ -264,6 +267,7 @@ func (m *xdpMaps) Close() error {
 		m.Estimators,
 		m.FilterMap,
 		m.Floods,
+		m.FollowersXdp,
 		m.Fragments,
 		m.GuessesMap,
 		m.HalfRing,

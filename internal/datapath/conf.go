@@ -112,9 +112,39 @@ func loadSpecs(c conf) ([]*ebpf.CollectionSpec, error) {
 	return specs, nil
 }
 
-// readConf returns the facts that the table pinned in dir was loaded with. The kernel
-// keeps them in a map that belongs to its programs.
+// readConf returns the facts that the table pinned in dir was loaded with.
 func readConf(dir string) (c conf, err error) {
+	constants, err := constantsOf(dir)
+	if err != nil {
+		return c, err
+	}
+	vars := c.vars()
+	for _, at := range constants.section.Vars {
+		to := vars[at.Type.TypeName()]
+		if to == nil {
+			continue
+		}
+		delete(vars, at.Type.TypeName())
+		if err := binary.Read(bytes.NewReader(constants.value[at.Offset:at.Offset+at.Size]), binary.NativeEndian, to); err != nil {
+			return c, fmt.Errorf("fact %s of the table: %w", at.Type.TypeName(), err)
+		}
+	}
+	for name := range vars {
+		return c, fmt.Errorf("the table's programs have no %s: `evs unload` removes it", name)
+	}
+	return c, nil
+}
+
+// constants are what programs were loaded with. The kernel keeps them in a map that
+// belongs to the programs.
+type constants struct {
+	types   *btf.Spec
+	section *btf.Datasec
+	value   []byte
+}
+
+// constantsOf returns those of the table pinned in dir.
+func constantsOf(dir string) (c constants, err error) {
 	program, err := ebpf.LoadPinnedProgram(filepath.Join(dir, controlProgEvsStart), nil)
 	if err != nil {
 		return c, fmt.Errorf("facts of the table: %w", err)
@@ -126,48 +156,42 @@ func readConf(dir string) (c conf, err error) {
 	}
 	ids, _ := info.MapIDs()
 	for _, id := range ids {
-		m, err := ebpf.NewMapFromID(id)
+		found, err := c.read(id)
 		if err != nil {
 			return c, fmt.Errorf("facts of the table: %w", err)
 		}
-		found, err := c.read(m)
-		m.Close()
-		if found || err != nil {
-			return c, err
+		if found {
+			return c, nil
 		}
 	}
 	return c, errors.New("facts of the table: its programs have none; `evs unload` removes it")
 }
 
-// read reads the facts from a map, if it is the one that has them.
-func (c *conf) read(m *ebpf.Map) (bool, error) {
-	types, err := typesOf(m)
+// read reads the constants from a map, if it is the one that has them.
+func (c *constants) read(id ebpf.MapID) (bool, error) {
+	m, err := ebpf.NewMapFromID(id)
 	if err != nil {
 		return false, err
 	}
-	var section *btf.Datasec
-	if types.TypeByName(".rodata", &section) != nil {
-		return false, nil
+	defer m.Close()
+	if c.types, err = typesOf(m); err != nil || c.types.TypeByName(".rodata", &c.section) != nil {
+		return false, err
 	}
-	value, err := m.LookupBytes(uint32(0))
+	c.value, err = m.LookupBytes(uint32(0))
+	return true, err
+}
+
+// enumOf returns an enum of the programs that serve the table pinned in dir.
+func enumOf(dir, name string) (*btf.Enum, error) {
+	c, err := constantsOf(dir)
 	if err != nil {
-		return false, fmt.Errorf("facts of the table: %w", err)
+		return nil, err
 	}
-	vars := c.vars()
-	for _, at := range section.Vars {
-		to := vars[at.Type.TypeName()]
-		if to == nil {
-			continue
-		}
-		delete(vars, at.Type.TypeName())
-		if err := binary.Read(bytes.NewReader(value[at.Offset:at.Offset+at.Size]), binary.NativeEndian, to); err != nil {
-			return false, fmt.Errorf("fact %s of the table: %w", at.Type.TypeName(), err)
-		}
+	var e *btf.Enum
+	if err := c.types.TypeByName(name, &e); err != nil {
+		return nil, fmt.Errorf("facts of the table: enum %s: %w", name, err)
 	}
-	for name := range vars {
-		return false, fmt.Errorf("the table's programs have no %s: `evs unload` removes it", name)
-	}
-	return true, nil
+	return e, nil
 }
 
 // typesOf returns the types of a map's keys and values, as the kernel keeps them.

@@ -139,9 +139,10 @@ func (r *ConnRecord) ConnState() uint8 { return r.State & stateMask }
 // Capacity is how much room the table of a family has, and how much is in use of
 // the part that is for half-open connections.
 type Capacity struct {
-	Conns          int // connections there is room for
-	HalfOpenPlaces int // half-open ones among them
-	HalfOpen       int // how many there are
+	Conns          int   // connections there is room for
+	HalfOpenPlaces int   // half-open ones among them
+	HalfOpen       int   // how many there are
+	Bytes          int64 // of the maps that grow with it
 }
 
 // Capacities returns the capacities of IPv4 and of IPv6, and the bytes they take
@@ -160,6 +161,7 @@ func (t *Table) Capacities() (v4, v6 Capacity, bytes int64, err error) {
 		return v4, v6, 0, err
 	}
 	v4, v6 = capacity(four.elems, &floods.elems[0]), capacity(six.elems, &floods.elems[1])
+	v4.Bytes, v6.Bytes = int64(len(four.bytes)+8*v4.HalfOpenPlaces), int64(len(six.bytes)+8*v6.HalfOpenPlaces)
 	return v4, v6, int64(len(four.bytes) + len(six.bytes) + len(ring.bytes)), nil
 }
 

@@ -35,6 +35,21 @@ func (a attacher) succeed(old attacher) error {
 	return nil
 }
 
+// hasTaken reports whether all interfaces that old has are pinned here too: then they
+// have the programs of a.
+func (a attacher) hasTaken(old attacher) (bool, error) {
+	entries, err := os.ReadDir(old.linkPath(""))
+	if err != nil {
+		return false, fmt.Errorf("links: %w", err)
+	}
+	for _, e := range entries {
+		if !exists(a.linkPath(e.Name())) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
 // noteOf returns what a note of filters begins with, "" for the name of a link.
 func noteOf(name string) string {
 	for _, note := range []string{clsactOwnNote, clsactNote} {
@@ -71,6 +86,9 @@ func (a attacher) succeedLink(path, name string) error {
 	info, err := held.Info()
 	if err != nil {
 		return err
+	}
+	if exists(a.linkPath(name)) {
+		return nil // by one that was killed
 	}
 	again, err := link.NewFromID(info.ID) // pinning what is pinned would move its pin
 	if err != nil {

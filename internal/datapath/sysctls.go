@@ -52,6 +52,7 @@ var (
 	retries  = SysctlKind{Max: 3, Text: "0 to 3"}
 	text     = SysctlKind{Text: "a list"}
 	hostBits = SysctlKind{Max: 16, Text: "0 to 16"}
+	room     = SysctlKind{Max: maxBuckets * int64(slotsPerBucket) / slack * (slack - 1), Text: "0 to 234881024"}
 	onOff    = SysctlKind{Max: 1, Text: "0 or 1"}
 	threads  = SysctlKind{Min: 1, Max: math.MaxInt32, Text: "1, 2, 4, 8, …", Accept: powerOfTwo}
 	turns    = SysctlKind{Max: math.MaxInt32, Text: "two numbers, the first the smaller one; or the second 0", Accept: withinPeriod}
@@ -109,6 +110,7 @@ var Sysctls = []Sysctl{
 	{"sync_threshold", turns, []int64{3, 50}, Stored, "a connection is synchronised when its packets, counted modulo the second number, are the first", at(controlSysctlSYSCTL_SYNC_THRESHOLD, controlSysctlSYSCTL_SYNC_PERIOD)},
 	{"sync_version", onOff, one(1), Stored, "version of the synchronisation protocol that is sent", at(controlSysctlSYSCTL_SYNC_VERSION)},
 
+	{"conn_tab_size", room, one(0), Honoured, "EVS's own: the table has room for so many connections of IPv4 and as many of IPv6, 0: for as many as the machine's memory suggests; a change moves the connections to another table, and loses none; see docs/upgrade.md", at(controlSysctlSYSCTL_CONN_TAB_SIZE)},
 	{"expire_udp_on_quiescent", onOff, one(0), Honoured, "EVS's own: a UDP flow whose destination has weight 0 or is gone is scheduled anew at once", at(controlSysctlSYSCTL_EXPIRE_UDP_ON_QUIESCENT)},
 	{"mss_clamp", onOff, one(0), Honoured, "EVS's own: what a SYN of TCP announces is lowered to what the way has room for, tunnels included; see docs/tunnels.md for the real server's part", at(controlSysctlSYSCTL_MSS_CLAMP)},
 	{"tun_rss_source", hostBits, one(0), Honoured, "EVS's own: the lowest bits of the source address of ipip and gre, so many, vary by connection, so that a server's card spreads them over its queues", at(controlSysctlSYSCTL_TUN_RSS_SOURCE)},
@@ -139,3 +141,6 @@ func (s Sysctl) Set(to *Settings, words []int64) {
 		to.Sysctl[place] = uint32(words[i])
 	}
 }
+
+// Room is for how many connections the table is to have room, 0: as memory suggests.
+func (s *Settings) Room() int { return int(s.Sysctl[controlSysctlSYSCTL_CONN_TAB_SIZE]) }
