@@ -72,6 +72,7 @@ test-kernels: build ## load and balance on the oldest kernel EVS runs on, emulat
 	@scripts/kernels.sh bin/evs
 
 bench: root deps build ## measure everything, check the bars, write bench/out/report.md (root)
+	@scripts/deps.sh bench
 	$(GO) run ./bench -check
 
 demo: root deps build ## show a load balancer at work, from nothing, in two minutes (root)
