@@ -21,6 +21,7 @@ import (
 	"github.com/evs-project/evs/bench/report"
 	"github.com/evs-project/evs/bench/scale"
 	"github.com/evs-project/evs/bench/schedule"
+	"github.com/evs-project/evs/bench/sweep"
 	"github.com/evs-project/evs/bench/tcp"
 )
 
@@ -37,6 +38,7 @@ var suites = []suite{
 	{"tcp", connections},
 	{"bulk", streams},
 	{"contention", processors},
+	{"sweep", sweeps},
 	{"schedule", schedulers},
 	{"cli", commands},
 	{"scale", sizes},
@@ -223,6 +225,26 @@ func built() error {
 		return fmt.Errorf("the commands to measure: %w: run `make build` at the top of the source tree first", err)
 	}
 	return nil
+}
+
+// sweepFlows are the connections of a full table.
+const sweepFlows = 1_000_000
+
+// sweeps measures what the sweep of a full table takes.
+func sweeps(ctx context.Context, o options, progress io.Writer) (report.Part, error) {
+	if err := pin(o.cpu); err != nil {
+		return report.Part{}, err
+	}
+	link, err := wired()
+	if err != nil {
+		return report.Part{}, err
+	}
+	share, err := sweep.Suite{Scene: packet.Documentation, Link: link, Flows: sweepFlows, Rounds: o.rounds, Progress: progress}.Run(ctx)
+	return report.Part{
+		Title:   "The sweep",
+		About:   "What it takes to look once a second over a million connections that stay.",
+		Figures: []report.Figure{{Name: "the sweep of 1M connections", Unit: "% of a processor", Value: share, Most: 1}},
+	}, err
 }
 
 // commands measures what editing and listing large tables costs.
