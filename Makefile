@@ -22,7 +22,7 @@ DRIFT ?= 2000000
 # a second pass meanwhile: as many as the machine takes without a loss of its own.
 UPGRADES ?= 100
 EDITS    ?= 1000
-RATE     ?= 100000
+RATE     ?= 200000
 
 # How many reloads the director makes in `reloads`.
 RELOADS ?= 1000
