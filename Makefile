@@ -30,7 +30,7 @@ DRIFT ?= 2000000
 # a second pass meanwhile: as many as the machine takes without a loss of its own.
 UPGRADES ?= 100
 EDITS    ?= 1000
-RATE     ?= 100000
+RATE     ?= 200000
 
 # How many reloads the director makes in `reloads`.
 RELOADS ?= 1000
@@ -44,7 +44,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-generate build generate check-generated lint test test-kernels bench demo model mutate drift flood upgrades fuzz man packages clean root
+.PHONY: help deps deps-generate build generate check-generated lint test test-kernels bench demo model mutate agent drift flood upgrades fuzz man packages clean root
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,7 @@ test-kernels: build ## every method on Linux 6.1, the oldest EVS runs on, and on
 	@scripts/kernels.sh bin/evs bin/datapath.test
 
 bench: root deps build ## measure everything, check the bars, write bench/out/report.md (root)
+	@scripts/deps.sh bench
 	$(GO) run ./bench -check
 
 demo: root deps build ## show a load balancer at work, from nothing, in two minutes (root)
@@ -93,6 +94,9 @@ demo: root deps build ## show a load balancer at work, from nothing, in two minu
 
 mutate: root ## run 10 million mutated packets through both doors (root); MUTANTS=N for others
 	EVS_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 2h -v -run TestMutatedPackets ./test/packet
+
+agent: root deps ## weights follow agents: a server with half the processor gets half the work, and p99 falls (root)
+	EVS_AGENT=1 $(GO) test -count=1 -v -run TestAServerWithHalfTheProcessor ./test/director
 
 drift: root ## two million connections and edits meanwhile, and no count drifts (root); DRIFT=N for others
 	EVS_DRIFT=$(DRIFT) $(GO) test -count=1 -timeout 2h -v -run TestCountsNeverDrift ./test/packet

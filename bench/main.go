@@ -26,6 +26,7 @@ import (
 	"github.com/evs-project/evs/bench/packet"
 	"github.com/evs-project/evs/bench/report"
 	"github.com/evs-project/evs/bench/room"
+	"github.com/evs-project/evs/bench/tcp"
 )
 
 // options are the command line.
@@ -41,7 +42,7 @@ type options struct {
 }
 
 func main() {
-	if checks.Serve() {
+	if checks.Serve() || tcp.Serve() {
 		return
 	}
 	opts, err := parse(os.Args[1:], os.Stderr)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -78,7 +80,7 @@ func (m *measurement) established(ctx context.Context, method packet.Method, tar
 	}
 	var rows []report.Row
 	for _, trial := range trials {
-		if trial.method != method || trial.fresh {
+		if trial.method != method || trial.begin != established {
 			continue
 		}
 		more, err := m.trial(ctx, trial, targets, flows)
@@ -106,7 +108,7 @@ func (m *measurement) fresh(ctx context.Context, method packet.Method, targets [
 	}
 	var rows []report.Row
 	for _, trial := range trials {
-		if trial.method != method || !trial.fresh {
+		if trial.method != method || trial.begin == established {
 			continue
 		}
 		for _, t := range targets {
@@ -166,14 +168,12 @@ func (m *measurement) trial(ctx context.Context, tr trial, targets []harness.Tar
 
 // turn is one round of one target: what the harness costs, and both together.
 func (m *measurement) turn(tr trial, t harness.Target, flows, packets int) (base, cost float64, err error) {
-	if tr.fresh {
-		if err := t.Prepare(0); err != nil {
-			return 0, 0, err
-		}
-	}
 	empty, err := m.harness.Empty(t.Program())
 	if err != nil {
 		return 0, 0, err
+	}
+	if tr.begin != established {
+		return m.openings(tr, t, empty, flows)
 	}
 	alone, err := m.play(tr, empty, flows, packets)
 	if err != nil {
@@ -186,10 +186,53 @@ func (m *measurement) turn(tr trial, t harness.Target, flows, packets int) (base
 	if err := both.Complete(); err != nil {
 		return 0, 0, err
 	}
-	if tr.fresh && both.Packets != uint64(packets) {
-		return 0, 0, errors.New("a signal made the kernel start over, so that some connections were not new: run the benchmark again")
-	}
 	return alone.PerPacket(), both.PerPacket(), nil
+}
+
+// waiting is the part of all connections that at most wait for their answer, one in so
+// many: few enough that no balancer takes them for a flood.
+const waiting = 32
+
+// openings is a round in which each packet opens a connection, in a table that is empty
+// at first. Where the connections are answered, they are so a part at a time, and what
+// that costs is not measured.
+func (m *measurement) openings(tr trial, t harness.Target, empty *ebpf.Program, flows int) (base, cost float64, err error) {
+	if err := t.Prepare(0); err != nil {
+		return 0, 0, err
+	}
+	step := flows
+	if tr.begin == answered {
+		step = max(1, m.stage.Flows/waiting)
+	}
+	// what collects Go's garbage interrupts a run now and then, which is not to be
+	runtime.GC()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	var alone, both time.Duration
+	for first := 0; first < flows; first += step {
+		play := harness.Play{Kinds: tr.kinds, First: first, Flows: min(step, flows-first), Shuffled: true}
+		play.Packets = play.Flows
+		a, err := m.harness.Run(empty, play)
+		if err != nil {
+			return 0, 0, err
+		}
+		b, err := m.harness.Run(t.Program(), play)
+		if err == nil {
+			err = b.Complete()
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		if b.Packets != uint64(play.Packets) {
+			return 0, 0, errors.New("a signal made the kernel start over, so that some connections were not new: run the benchmark again")
+		}
+		alone, both = alone+a.CPU, both+b.CPU
+		if tr.begin == answered {
+			if err := m.harness.Answer(t.Program(), tr.method, play); err != nil {
+				return 0, 0, err
+			}
+		}
+	}
+	return float64(alone.Nanoseconds()) / float64(flows), float64(both.Nanoseconds()) / float64(flows), nil
 }
 
 func (m *measurement) play(tr trial, p *ebpf.Program, flows, packets int) (harness.Outcome, error) {
@@ -199,7 +242,7 @@ func (m *measurement) play(tr trial, p *ebpf.Program, flows, packets int) (harne
 // packets warms the target up and says how many packets make a round of the
 // wanted length: at least once through all there is to see.
 func (m *measurement) packets(tr trial, t harness.Target, flows int) (int, error) {
-	if tr.fresh {
+	if tr.begin != established {
 		return flows, nil
 	}
 	all := flows * len(tr.kinds)

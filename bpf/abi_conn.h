@@ -118,12 +118,17 @@ struct conn {
 	__u32 nexthop_stamp; /* jiffies of the last look-up; of a template: whom it holds */
 };
 
+/* Whether the sweep need look at the table of a family (expire.h). */
+enum sleep { AWAKE, DOZING, ASLEEP };
+
 /* How many connections of a family are half-open, and where their ring is (flood.h);
  * a cache line. */
 struct flood {
 	__s32 half_open;
 	__u32 turn; /* counts the places taken */
-	__u64 spare[7];
+	__u32 sleep; /* enum sleep */
+	__u32 pad;
+	__u64 spare[6];
 };
 
 /* The addresses of a connection over IPv6. */

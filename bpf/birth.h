@@ -35,7 +35,10 @@ struct birth {
 	/* see struct conn */
 	__u8 control;
 	__u16 nexthop;
-	__u32 nexthop_stamp;
+	union {
+		__u32 nexthop_stamp;
+		__u32 slot; /* of one that was born: its number */
+	};
 };
 
 /* Fills a claimed slot and brings it to life. */
@@ -63,7 +66,7 @@ static __always_inline void slot_publish(struct bucket6 *b, int i, union life cl
 enum birth_result { BIRTH_FULL, BIRTH_NEW, BIRTH_EXISTS };
 
 struct overflow_claim {
-	const struct birth *birth;
+	struct birth *birth;
 	const struct pkt *pkt;
 	union life born;
 	__u32 group;
@@ -73,7 +76,8 @@ struct overflow_claim {
 static __always_inline long overflow_claim_step(__u32 i, struct overflow_claim *c,
 						const __u8 family)
 {
-	struct bucket6 *b = bucket_get(overflow_bucket(c->group, i, family), family);
+	__u32 bucket = overflow_bucket(c->group, i, family);
+	struct bucket6 *b = bucket_get(bucket, family);
 	union life claimed;
 	int slot;
 
@@ -82,7 +86,9 @@ static __always_inline long overflow_claim_step(__u32 i, struct overflow_claim *
 	slot = bucket_claim(b, &claimed);
 	if (slot < 0)
 		return 0;
-	slot_publish(b, any_slot(slot), claimed, c->birth, c->pkt, c->born, family);
+	slot = any_slot(slot);
+	slot_publish(b, slot, claimed, c->birth, c->pkt, c->born, family);
+	c->birth->slot = bucket * SLOTS_PER_BUCKET + slot;
 	c->done = true;
 	return 1;
 }
@@ -97,7 +103,7 @@ static long overflow_claim6(__u32 i, struct overflow_claim *c)
 	return overflow_claim_step(i, c, FAMILY_V6);
 }
 
-static __always_inline int overflow_birth(const struct birth *b, const struct pkt *p,
+static __always_inline int overflow_birth(struct birth *b, const struct pkt *p,
 					  const __u8 family)
 {
 	struct overflow_claim claim = {
@@ -153,7 +159,7 @@ static __always_inline int bucket_load(struct bucket6 *b)
  * before the second would leave twice as many connections without a place in
  * either. */
 static __always_inline bool buckets_claim(struct bucket6 *b1, struct bucket6 *b2,
-					  const struct birth *birth, const struct pkt *p,
+					  struct birth *birth, const struct pkt *p,
 					  const __u8 family)
 {
 	bool swap = bucket_load(b2) < bucket_load(b1);
@@ -162,16 +168,19 @@ static __always_inline bool buckets_claim(struct bucket6 *b1, struct bucket6 *b2
 	int i = bucket_claim(b, &claimed);
 
 	if (i < 0) {
-		b = swap ? b1 : b2;
+		swap = !swap;
+		b = swap ? b2 : b1;
 		i = bucket_claim(b, &claimed);
 	}
 	if (i < 0)
 		return false;
 	slot_publish(b, i % SLOTS_PER_BUCKET, claimed, birth, p, birth->life, family);
+	birth->slot = SLOTS_PER_BUCKET * (swap ? bucket_second(birth->hash, family)
+					       : bucket_first(birth->hash, family)) + i;
 	return true;
 }
 
-static __always_inline int birth(const struct birth *b, const struct pkt *p, const __u8 family)
+static __always_inline int birth(struct birth *b, const struct pkt *p, const __u8 family)
 {
 	struct bucket6 *b1, *b2;
 	struct birth_lock *lock;
@@ -194,20 +203,38 @@ static __always_inline int birth(const struct birth *b, const struct pkt *p, con
 	return born ? BIRTH_NEW : overflow_birth(b, p, family);
 }
 
+/* Has the sweep look at a family's table, after something was born into it (expire.h). */
+static __always_inline void family_wake(const __u8 family)
+{
+	struct flood *f = flood_get(family);
+
+	if (f && READ_ONCE(f->sleep) != AWAKE)
+		WRITE_ONCE(f->sleep, AWAKE);
+}
+
+static __always_inline int birth_awake(struct birth *b, const struct pkt *p,
+				       const __u8 family)
+{
+	int rc = birth(b, p, family);
+
+	if (rc == BIRTH_NEW)
+		family_wake(family);
+	return rc;
+}
+
 /* Makes the connection of a first packet, unless another CPU just has. Functions of their own for
  * the verifier's sake, as conn_seek. */
-__noinline int conn_birth4(const struct birth *b, const struct pkt *p)
+__noinline int conn_birth4(struct birth *b, const struct pkt *p)
 {
-	return b && p ? birth(b, p, FAMILY_V4) : BIRTH_FULL;
+	return b && p ? birth_awake(b, p, FAMILY_V4) : BIRTH_FULL;
 }
 
-__noinline int conn_birth6(const struct birth *b, const struct pkt *p)
+__noinline int conn_birth6(struct birth *b, const struct pkt *p)
 {
-	return b && p ? birth(b, p, FAMILY_V6) : BIRTH_FULL;
+	return b && p ? birth_awake(b, p, FAMILY_V6) : BIRTH_FULL;
 }
 
-static __always_inline int conn_birth(const struct birth *b, const struct pkt *p,
-				      const __u8 family)
+static __always_inline int conn_birth(struct birth *b, const struct pkt *p, const __u8 family)
 {
 	return family == FAMILY_V6 ? conn_birth6(b, p) : conn_birth4(b, p);
 }

@@ -10,11 +10,16 @@
  * redirected frames; tc does the rest. */
 static __always_inline bool ctx_can_reach(CTX *ctx, const struct hop *hop)
 {
+	__u32 place = hop->ifindex & (XDP_PLACES - 1);
+	__u64 *port;
+
 	if (!hop->via)
 		return false;
 	/* where a frame came in by this program, one can go out */
-	return hop->ifindex == ctx_ifindex(ctx) ||
-	       bpf_map_lookup_elem(&xdp_ports, &hop->ifindex);
+	if (hop->ifindex == ctx_ifindex(ctx))
+		return true;
+	port = bpf_map_lookup_elem(&xdp_places, &place);
+	return (port && *port == hop->ifindex) || bpf_map_lookup_elem(&xdp_ports, &hop->ifindex);
 }
 
 static __always_inline int ctx_send(CTX *ctx, const struct hop *hop, const struct route *r)

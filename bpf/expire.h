@@ -8,11 +8,9 @@
  */
 #pragma once
 
-#include "birth.h"
 #include "locality.h"
 #include "rates.h"
-#include "spare.h"
-#include "tell.h"
+#include "sweep.h"
 
 #define CLOCK_MONOTONIC 1
 #define TICK_NS 4000000ULL	  /* while there are connections */
@@ -30,134 +28,41 @@ struct {
 	__type(value, struct ticker);
 } tickers SEC(".maps");
 
-struct sweep_walk {
-	__u32 bucket;
-	__u32 now;
-	__u32 how; /* enum sweep_how */
-	__u32 *used; /* slots counted; in a map, as the verifier would follow the sum */
-	__u64 expired;
-};
-
-/* What the sweep looks at beside connections that have run out. */
-enum sweep_how {
-	SWEEP_TEMPLATES = 1,
-	SWEEP_NODEST = 2, /* what has no destination any more */
-	SWEEP_DROP = 4,	  /* in some buckets: what can be spared */
-};
-
-static __always_inline __u32 sweep_how(void)
+/* Sweeps a tick's share of a family's buckets, from the one it left off at. True: a pass
+ * has ended. The number of a bucket that the verifier knew it would follow through the
+ * loop. */
+static __always_inline bool family_tick(__u32 *bucket, __u32 *used, __u32 now, const __u8 family)
 {
-	struct settings *set = settings_get();
-
-	if (!set)
-		return 0;
-	return (set->sysctl[SYSCTL_EXPIRE_NODEST_CONN] ? SWEEP_NODEST : 0) |
-	       (defence_works(set, SYSCTL_DROP_ENTRY) ? SWEEP_DROP : 0);
-}
-
-/* Whether what is in a slot has to end: its time has come, or it has no destination. */
-static __always_inline bool slot_is_over(const struct dst *d, union life l, __u32 now, __u32 how)
-{
-	return life_over(l, now) ||
-	       (how & SWEEP_NODEST && !(d->flags & (DST_AVAILABLE | DST_BYPASS)));
-}
-
-/* Ends what is in a slot if it has to, or can be spared. */
-static __always_inline bool slot_end(__u32 bucket, __u32 slot, __u32 now, __u32 how,
-				     const __u8 family)
-{
-	struct bucket6 *b = bucket_get(bucket, family);
-	__u32 place = slot % SLOTS_PER_BUCKET;
+	struct sweep_walk w = {.now = now, .used = used, .how = SWEEP_TEMPLATES | sweep_how()};
+	struct flood *f = flood_get(family);
+	struct sweep *s = sweep_get();
 	bool over;
-	struct remains remains;
-	struct conn *c;
-	union life l;
-	struct dst *d;
 
-	/* behind the table are packets that were scheduled by themselves */
-	if (!b || bucket >= bucket_count(family) + overflow_count(family))
+	if (!f || !s)
 		return false;
-	c = &b->slot[place];
-	l = life_read(c);
-	d = dst_get(c->dst);
-	if (!d || !(l.flags & CONN_LIVE))
-		return false;
-	over = slot_is_over(d, l, now, how);
-	if (!over && !(how & SWEEP_DROP && entry_spare(c, d, l, now)))
-		return false;
-	if (c->proto & TEMPLATE && !(how & SWEEP_TEMPLATES))
-		return false;
-	if (!slot_finish(b, place, d, l, now, over ? TELL_END : TELL_DROPPED, &remains, family))
-		return false;
-	if (!over)
-		count(REASON_DROPPED_ENTRY);
-	return true;
-}
-
-/* For the verifier's sake, as conn_seek. */
-__noinline int slot_end4(__u32 bucket, __u32 slot, __u32 now, __u32 how)
-{
-	return slot_end(bucket, slot, now, how, FAMILY_V4);
-}
-
-__noinline int slot_end6(__u32 bucket, __u32 slot, __u32 now, __u32 how)
-{
-	return slot_end(bucket, slot, now, how, FAMILY_V6);
-}
-
-static __always_inline long bucket_sweep(struct sweep_walk *w, const __u8 family)
-{
-	struct bucket6 *b = bucket_get(w->bucket, family);
-	__u32 how = w->how;
-
-	if (!b) {
-		defence_counted(family, w->used);
-		w->bucket = 0;
-		return 0;
+	if (!READ_ONCE(*bucket)) {
+		if (READ_ONCE(f->sleep) == ASLEEP)
+			return false;
+		__sync_lock_test_and_set(&f->sleep, DOZING);
+		*used = 0;
 	}
-	if (how & SWEEP_DROP && bpf_get_prandom_u32() % SPARE_PART)
-		how &= ~SWEEP_DROP;
-#pragma unroll
-	for (int s = 0; s < SLOTS_PER_BUCKET; s++)
-		if (life_over(life_read(&b->slot[s]), w->now) || how & (SWEEP_NODEST | SWEEP_DROP))
-			w->expired += family == FAMILY_V6
-					      ? slot_end6(w->bucket, s, w->now, how)
-					      : slot_end4(w->bucket, s, w->now, how);
-	*w->used += bucket_load(b);
-	w->bucket++;
-	return 0;
-}
-
-static long sweep_step4(__u32 i, struct sweep_walk *w)
-{
-	return bucket_sweep(w, FAMILY_V4);
-}
-
-static long sweep_step6(__u32 i, struct sweep_walk *w)
-{
-	return bucket_sweep(w, FAMILY_V6);
+	w.bucket = READ_ONCE(*bucket);
+	buckets_sweep(&w, (bucket_count(family) + overflow_count(family)) / TICKS_PER_PASS + 1, family);
+	__sync_fetch_and_add(&s->expired, w.expired);
+	over = w.bucket < *bucket;
+	*bucket = w.bucket;
+	return over;
 }
 
 /* Sweeps a tick's share of the buckets of both families. */
 static __always_inline void conns_tick(struct sweep *s, __u32 now)
 {
-	struct sweep_walk w = {
-		.now = now, .bucket = s->bucket, .how = SWEEP_TEMPLATES | sweep_how(),
-	};
 	struct defence *d = defence_get();
 
 	if (!d)
 		return;
-	w.used = &d->ticking[0];
-	bpf_loop((conf_buckets4 + conf_overflow4) / TICKS_PER_PASS + 1, sweep_step4, &w, 0);
-	if (w.bucket < s->bucket)
-		s->passes++;
-	s->bucket = w.bucket;
-	w.bucket = s->bucket6;
-	w.used = &d->ticking[1];
-	bpf_loop((conf_buckets6 + conf_overflow6) / TICKS_PER_PASS + 1, sweep_step6, &w, 0);
-	s->bucket6 = w.bucket;
-	__sync_fetch_and_add(&s->expired, w.expired);
+	s->passes += family_tick(&s->bucket, &d->ticking[0], now, FAMILY_V4);
+	family_tick(&s->bucket6, &d->ticking[1], now, FAMILY_V6);
 }
 
 /* Connections and templates born, less those that the data path ended itself. */
@@ -205,6 +110,18 @@ static int ticker_tick(void *map, __u32 *key, struct ticker *t)
 	return 0;
 }
 
+/* Sweeps the whole table of a family. */
+static __always_inline void family_sweep(struct sweep_walk *w, __u32 *used, const __u8 family)
+{
+	struct flood *f = flood_get(family);
+
+	w->bucket = any_slot(0);
+	w->used = used;
+	if (f && READ_ONCE(f->sleep) != ASLEEP)
+		buckets_sweep(w, bucket_count(family) + overflow_count(family), family);
+	defence_counted(family, used);
+}
+
 /* Ends all that has to end, at once; and if it was not asked to within a second, what
  * the timer would have dropped in one. */
 static __always_inline void conns_sweep(struct sweep *s, __u32 now)
@@ -220,22 +137,14 @@ static __always_inline void conns_sweep(struct sweep *s, __u32 now)
 		how &= ~SWEEP_DROP;
 	else
 		d->swept = now;
-	/* a number that the verifier knew it would follow through the loop */
 	for (int pass = 0; pass < 2; pass++) {
-		w.bucket = any_slot(0);
-		w.used = &d->sweeping[0];
-		bpf_loop(conf_buckets4 + conf_overflow4, sweep_step4, &w, 0);
-		defence_counted(FAMILY_V4, w.used);
-		w.bucket = any_slot(0);
-		w.used = &d->sweeping[1];
-		bpf_loop(conf_buckets6 + conf_overflow6, sweep_step6, &w, 0);
-		defence_counted(FAMILY_V6, w.used);
+		family_sweep(&w, &d->sweeping[0], FAMILY_V4);
+		family_sweep(&w, &d->sweeping[1], FAMILY_V6);
 		w.how = how | SWEEP_TEMPLATES; /* only now, as of those they hold some had run out */
 	}
 	__sync_fetch_and_add(&s->expired, w.expired);
 	/* the timer's pass begins anew: what it has counted is from before */
 	s->bucket = s->bucket6 = 0;
-	d->ticking[0] = d->ticking[1] = 0;
 	if (set)
 		defence_judge(d, set, now);
 }
@@ -245,9 +154,12 @@ static __always_inline int ticker_start(void)
 {
 	__u32 zero = 0;
 	struct ticker *t = bpf_map_lookup_elem(&tickers, &zero);
+	struct flood *f4 = flood_get(FAMILY_V4), *f6 = flood_get(FAMILY_V6);
 
-	if (!t)
+	if (!t || !f4 || !f6)
 		return 1;
+	/* of what programs before made, nobody may have been told */
+	f4->sleep = f6->sleep = AWAKE;
 	bpf_timer_init(&t->timer, &tickers, CLOCK_MONOTONIC);
 	if (bpf_timer_set_callback(&t->timer, ticker_tick))
 		return 2;

@@ -117,6 +117,7 @@ static __always_inline int conn_bear(struct making *m, const struct pkt *p,
 		return -REASON_TABLE_FULL;
 	case BIRTH_EXISTS:
 		birth_failed(m, p, family); /* another CPU's is the one that is held */
+		b->slot = NO_SLOT;
 		return 0;
 	case BIRTH_NEW:
 		dst_count(d, b->life.flags, 1);
@@ -251,8 +252,9 @@ static __always_inline int conn_look(CTX *ctx, struct pkt *p, __u8 interest, __u
 		return rc;
 	p->born = true;
 	flow_forward(p, &f, family);
-	slot = rc ? one_packet_bucket(family) * SLOTS_PER_BUCKET
-		  : conn_seek(&f, p, client_hash(&f), now, family);
+	slot = rc ? one_packet_bucket(family) * SLOTS_PER_BUCKET : m->conn.slot;
+	if (slot == NO_SLOT)
+		slot = conn_seek(&f, p, client_hash(&f), now, family);
 	if (!conn_open(slot, &f, p, now, ref, family))
 		return -REASON_TABLE_FULL;
 	half_came(slot, ref->life, family);

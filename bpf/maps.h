@@ -86,6 +86,12 @@ struct {
 	__type(value, __u32);
 } xdp_ports SEC(".maps");
 
+/* The same where it is found sooner: an interface's place is the low bits of its ifindex,
+ * and has it unless another was attached later. */
+#define XDP_PLACES 1024
+
+MAPPED(xdp_places, __u64, XDP_PLACES);
+
 /* An address of each attached interface, by family << 32 | ifindex: what its errors
  * are sent from. */
 struct {

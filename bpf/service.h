@@ -52,6 +52,40 @@ static __always_inline struct service *service_get(__u32 slot)
 	return s && READ_ONCE(s->state) == SVC_LIVE ? s : NULL;
 }
 
+/* Which slots services of late were in, by their address and port: a guess, which the
+ * slot's own key confirms, so that most new connections need not ask the index. */
+#define GUESSES 64
+
+struct guesses {
+	__u32 slot[GUESSES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct guesses);
+} guesses_map SEC(".maps");
+
+static __always_inline __u32 *guess_get(const struct svc_key *key)
+{
+	__u32 zero = 0;
+	struct guesses *g = bpf_map_lookup_elem(&guesses_map, &zero);
+	__u32 hash = (key->addr.w[0] ^ key->addr.w[3] ^ key->port) * 0x9e3779b1;
+
+	return g ? &g->slot[hash >> 26] : NULL;
+}
+
+_Static_assert(GUESSES == 1 << (32 - 26), "guess_get");
+
+static __always_inline bool service_is(__u32 slot, const struct svc_key *key)
+{
+	const struct service *s = service_get(slot);
+	const __u64 *is = (const __u64 *)key, *has = (const __u64 *)s;
+
+	return s && is[0] == has[0] && is[1] == has[1] && is[2] == has[2];
+}
+
 #define FTP_PORT 21
 #define FTP_DATA_PORT 20
 #define PORTS_RESERVED 1024 /* below it, only for services known by it */
@@ -74,7 +108,7 @@ static __always_inline bool port_may_be_ftp(const struct pkt *p)
 __noinline __u32 service_find(const struct pkt *p)
 {
 	struct svc_key key = {};
-	__u32 slot;
+	__u32 slot, *guess;
 
 	if (!p)
 		return NO_SERVICE;
@@ -94,7 +128,12 @@ __noinline __u32 service_find(const struct pkt *p)
 		key.addr.w[0] = p->daddr.w[0];
 	key.port = p->dport;
 	key.proto = p->proto;
+	guess = guess_get(&key);
+	if (guess && service_is(*guess, &key))
+		return *guess;
 	slot = service_slot(&key);
+	if (guess && slot != NO_SERVICE)
+		*guess = slot;
 	if (slot == NO_SERVICE && port_may_be_ftp(p)) {
 		key.port = bpf_htons(FTP_PORT);
 		slot = service_slot(&key);

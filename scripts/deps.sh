@@ -4,6 +4,7 @@
 #   deps.sh run        what the tests and the demo run
 #   deps.sh generate   what compiles the eBPF programs
 #   deps.sh kernels    what boots other kernels
+#   deps.sh bench      what the benchmark measures beside EVS, and with
 #
 # Asks the package manager for nothing when nothing is missing.
 set -euo pipefail
@@ -34,6 +35,13 @@ busybox             busybox-static
 cpio                cpio
 '
 
+needs_bench='
+wrk       wrk
+haproxy   haproxy
+nginx     nginx-light
+/usr/lib/nginx/modules/ngx_stream_module.so  libnginx-mod-stream
+'
+
 die() {
 	echo "deps: $*" >&2
 	exit 1
@@ -43,7 +51,8 @@ case "${1:-}" in
 run) needs=$needs_run ;;
 generate) needs=$needs_generate ;;
 kernels) needs=$needs_kernels ;;
-*) die "usage: deps.sh run|generate|kernels" ;;
+bench) needs=$needs_bench ;;
+*) die "usage: deps.sh run|generate|kernels|bench" ;;
 esac
 
 # Root's tools are in sbin, which a plain user's PATH leaves out.
@@ -71,6 +80,13 @@ command -v apt-get >/dev/null ||
 	die "missing: ${missing[*]}; run as root to install them"
 
 echo "deps: installing ${missing[*]}"
+# What is installed for its program alone should not start to serve.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	trap 'rm -f "$policy"' EXIT
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod +x "$policy"
+fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null ||

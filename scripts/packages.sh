@@ -55,7 +55,7 @@ for shell in bash zsh fish; do
 	"$go" run ./cmd/evs completion "$shell" >"$stage/completion/evs.$shell"
 done
 cp README.md NOTICE "$stage/doc/"
-cp docs/*.md docs/evs.schema.json "$stage/doc/docs/"
+cp docs/*.md docs/evs.schema.json docs/openapi.json "$stage/doc/docs/"
 cp bpf/LICENSE-* "$stage/doc/licences/"
 licences "$stage/doc/licences"
 cat NOTICE <(echo) LICENSE >"$stage/doc/copyright"

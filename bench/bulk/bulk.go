@@ -23,7 +23,7 @@ const Least = 0.95
 
 var (
 	vip    = netip.MustParseAddrPort("203.0.113.10:5201")
-	server = netip.MustParseAddrPort("192.0.2.2:5201")
+	server = netip.AddrPortFrom(peers.ServerAddr, vip.Port())
 )
 
 // contenders are who is measured; the first is the yardstick.
@@ -72,17 +72,15 @@ func Figures(rows []Row) (figures []report.Figure) {
 // Run measures. The contenders take turns, so that what else the machine does
 // meets both.
 func (s Suite) Run(ctx context.Context) (rows []Row, err error) {
-	var paths []*path
+	var paths []path
 	defer func() {
 		for _, p := range paths {
-			err = errors.Join(err, p.close())
+			err = errors.Join(err, p.Close())
 		}
 	}()
 	for _, c := range contenders {
-		p, err := newPath(ctx, c.serve)
-		if p != nil {
-			paths = append(paths, p)
-		}
+		p, err := peers.NewPath(ctx, peers.Director{Serve: c.serve}, peers.Service{VIP: vip, Server: server})
+		paths = append(paths, path{p})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -98,7 +96,7 @@ func (s Suite) Run(ctx context.Context) (rows []Row, err error) {
 }
 
 // direction returns the rates by contender and round.
-func (s Suite) direction(ctx context.Context, paths []*path, up bool) ([][]float64, error) {
+func (s Suite) direction(ctx context.Context, paths []path, up bool) ([][]float64, error) {
 	rates := make([][]float64, len(paths))
 	for round := -1; round < s.Rounds; round++ { // the first is to warm up
 		for turn := range paths {

@@ -144,18 +144,35 @@ const handshakes = 4000
 // replies.
 func (h *Harness) Establish(target *ebpf.Program, m packet.Method, flows int) error {
 	for first := 0; first < flows; first += handshakes {
-		for _, k := range []packet.Kind{packet.SYN, packet.SYNACK, packet.ACK} {
-			if k.Reply && m == packet.Route {
-				continue
-			}
-			n := min(handshakes, flows-first)
-			o, err := h.Run(target, Play{Kinds: []packet.Kind{k}, First: first, Flows: n, Packets: n})
-			if err == nil {
-				err = o.Complete()
-			}
-			if err != nil {
-				return fmt.Errorf("open %d connections, %s: %w", flows, k.Name, err)
-			}
+		n := min(handshakes, flows-first)
+		play := Play{Kinds: []packet.Kind{packet.SYN}, First: first, Flows: n, Packets: n}
+		o, err := h.Run(target, play)
+		if err == nil {
+			err = o.Complete()
+		}
+		if err == nil {
+			err = h.Answer(target, m, play)
+		}
+		if err != nil {
+			return fmt.Errorf("open %d connections: %w", flows, err)
+		}
+	}
+	return nil
+}
+
+// Answer plays what follows a SYN of each flow of a play, until they are established.
+func (h *Harness) Answer(target *ebpf.Program, m packet.Method, play Play) error {
+	for _, k := range []packet.Kind{packet.SYNACK, packet.ACK} {
+		if k.Reply && m == packet.Route {
+			continue
+		}
+		play.Kinds = []packet.Kind{k}
+		o, err := h.Run(target, play)
+		if err == nil {
+			err = o.Complete()
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", k.Name, err)
 		}
 	}
 	return nil
@@ -196,7 +213,7 @@ func (h *Harness) run(s *stand, play Play) (Outcome, error) {
 	// neighbours take is not the target's cost.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	start, err := cpuTime()
+	start, err := CPUTime()
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -204,7 +221,7 @@ func (h *Harness) run(s *stand, play Play) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("run %d packets: %w", play.Packets, err)
 	}
-	end, err := cpuTime()
+	end, err := CPUTime()
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -221,7 +238,8 @@ func (h *Harness) run(s *stand, play Play) (Outcome, error) {
 	}, nil
 }
 
-func cpuTime() (time.Duration, error) {
+// CPUTime is the processor time that the calling thread has had.
+func CPUTime() (time.Duration, error) {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
 		return 0, fmt.Errorf("read the thread's processor time: %w", err)

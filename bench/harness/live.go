@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 
 	"github.com/evs-project/evs/bench/bpf"
 	"github.com/evs-project/evs/bench/packet"
@@ -17,6 +18,18 @@ const liveFrames = 1 << 1
 // batch is how many frames the kernel makes before it has them sent. A veth holds
 // 256, and drops what is more.
 const batch = 64
+
+// Stay attaches the generator to an interface of the calling thread's namespace that
+// carries nothing. While it is attached somewhere the kernel has a call of its own for
+// the program; else it makes one for each Send, and waits until no processor can be in
+// the old one any more: tens of milliseconds.
+func (h *Harness) Stay(idle int) (link.Link, error) {
+	l, err := link.AttachXDP(link.XDPOptions{Program: h.stands[0].objects.Harness, Interface: idle, Flags: link.XDPGenericMode})
+	if err != nil {
+		return nil, fmt.Errorf("keep the generator: %w", err)
+	}
+	return l, nil
+}
 
 // Send makes the packets of a play and sends them out of interface link, which
 // must be of the calling thread's namespace: a generator in the kernel. How many

@@ -48,6 +48,9 @@ type Kind struct {
 	Name  string
 	Reply bool // from the server to the client
 	Flags byte // of TCP
+	// Since is how far into the sequence numbers the client begins: a connection
+	// made again by the same client has to begin past the end of the one before.
+	Since uint32
 }
 
 // The packets of a TCP connection that the benchmark plays.
@@ -61,7 +64,7 @@ var (
 // numbers are the sequence number and the acknowledgement, as a conversation has
 // them in which nobody has said anything yet: who tracks connections looks at both.
 func (k Kind) numbers() (seq, ack uint32) {
-	seq, ack = 1000, 2000 // that client and server begin with
+	seq, ack = 1000+k.Since, 2000 // that client and server begin with
 	if k.Reply {
 		seq, ack = ack, seq
 	}

@@ -43,6 +43,9 @@ var colours = []string{"#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#
 
 func colour(i int) string { return colours[i%len(colours)] }
 
+// dash tells lines of the same colour apart.
+func dash(i int) string { return []string{"none", "6 3", "2 2"}[i/len(colours)%3] }
+
 // SVG draws the chart.
 func (c Chart) SVG() string {
 	if len(c.Names) > 0 {
@@ -180,14 +183,14 @@ func (c Chart) lines() string {
 		for k := range s.Low {
 			out.line(px(s.X[k]), py(s.Low[k]), px(s.X[k]), py(s.High[k]), colour(i))
 		}
-		fmt.Fprintf(out, `<polyline fill="none" stroke="%s" stroke-width="2" points="`, colour(i))
+		fmt.Fprintf(out, `<polyline fill="none" stroke="%s" stroke-width="2" stroke-dasharray="%s" points="`, colour(i), dash(i))
 		for k := range s.Y {
 			fmt.Fprintf(out, "%.1f,%.1f ", px(s.X[k]), py(s.Y[k]))
 		}
 		out.WriteString("\"/>\n")
 		at := float64(top + height + bottom + 18*i)
-		out.box(left, at, 12, 12, colour(i))
-		out.text(left+18, at+11, "start", "normal", s.Name)
+		fmt.Fprintf(out, `<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" stroke="%s" stroke-width="4" stroke-dasharray="%s"/>`+"\n", left, at+7, left+24, at+7, colour(i), dash(i))
+		out.text(left+32, at+11, "start", "normal", s.Name)
 	}
 	return out.end()
 }

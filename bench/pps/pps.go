@@ -40,6 +40,7 @@ type Row struct {
 type racer struct {
 	contender
 	wire       *wire
+	sink       *sink
 	harness    *harness.Harness
 	packets    int // a round
 	rates      []float64
@@ -115,14 +116,12 @@ func Figures(rows []Row) (figures []report.Figure) {
 
 // Chart draws the rates.
 func Chart(rows []Row) plot.Chart {
-	c := plot.Chart{Title: "Packets per second on one processor", Y: "packets per second"}
-	var bar plot.Series
+	var names []string
+	var rates []report.Spread
 	for _, r := range rows {
-		c.Names = append(c.Names, r.Name)
-		bar.Y, bar.Low, bar.High = append(bar.Y, r.Rate.Median), append(bar.Low, r.Rate.Min), append(bar.High, r.Rate.Max)
+		names, rates = append(names, r.Name), append(rates, r.Rate)
 	}
-	c.Series = []plot.Series{bar}
-	return c
+	return report.Bars("Packets per second on one processor", "packets per second", names, rates)
 }
 
 // warm is how many packets tell how long a round is.
@@ -132,7 +131,15 @@ func (s Suite) prepare(ctx context.Context, r *racer) (err error) {
 	if r.harness, err = harness.New(s.Scene, 0, s.Flows); err != nil {
 		return err
 	}
-	if r.wire, err = newWire(ctx, s.Scene, r.contender); err != nil {
+	if r.wire, err = newWire(ctx, s.Scene, r.contender, r.harness); err != nil {
+		return err
+	}
+	if r.serve == nil {
+		r.sink, err = newSink(r.wire.director, r.wire.outsideLink, s.Scene.Director)
+	} else {
+		r.sink, err = newSink(r.wire.server, r.wire.serverLink, s.Scene.RealMAC)
+	}
+	if err != nil {
 		return err
 	}
 	if r.serve != nil {
@@ -179,7 +186,7 @@ func (s Suite) establish(r *racer) error {
 
 // send plays established packets and returns what came of them.
 func (s Suite) send(r *racer, flows, packets int) (sent, came uint64, took time.Duration, err error) {
-	before, err := r.wire.sink.count()
+	before, err := r.sink.count()
 	if err != nil {
 		return 0, 0, 0, err
 	}
@@ -190,13 +197,13 @@ func (s Suite) send(r *racer, flows, packets int) (sent, came uint64, took time.
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	after, err := r.wire.sink.count()
+	after, err := r.sink.count()
 	return sent, after - before, took, err
 }
 
 // verify makes sure that what arrives is what should.
 func (s Suite) verify(r *racer) error {
-	if err := r.wire.sink.keep(true); err != nil {
+	if err := r.sink.keep(true); err != nil {
 		return err
 	}
 	sent, came, _, err := s.send(r, 1, 1)
@@ -206,7 +213,7 @@ func (s Suite) verify(r *racer) error {
 	if came != sent {
 		return fmt.Errorf("of %d packets %d arrived", sent, came)
 	}
-	frame, err := r.wire.sink.frame()
+	frame, err := r.sink.frame()
 	if err != nil {
 		return err
 	}
@@ -216,7 +223,7 @@ func (s Suite) verify(r *racer) error {
 	if err := s.Scene.Expect(r.method, packet.ACK, 0).Check(frame); err != nil {
 		return fmt.Errorf("what arrives is not what should: %w", err)
 	}
-	return r.wire.sink.keep(false)
+	return r.sink.keep(false)
 }
 
 // header is that of Ethernet.
@@ -244,11 +251,14 @@ func (s Suite) turn(r *racer) error {
 
 func (r *racer) close() error {
 	var err error
-	if r.harness != nil {
-		err = r.harness.Close()
+	if r.sink != nil {
+		err = r.sink.close()
 	}
 	if r.wire != nil {
 		err = errors.Join(err, r.wire.close())
+	}
+	if r.harness != nil {
+		err = errors.Join(err, r.harness.Close())
 	}
 	return err
 }

@@ -72,3 +72,34 @@ func TestTheRowsAreShownByTheYardstick(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// Who spoils a packet of a conversation is not answered, and nor is who forgets it.
+func TestConversationsAreOpenedAnsweredAndClosed(t *testing.T) {
+	field := talkers(remembered)
+	at := slices.IndexFunc(field, func(c contender) bool { return c.name == nftablesName })
+	rows, err := Talks{Scene: packet.Documentation, Rounds: 2, Round: 20 * time.Millisecond, Progress: io.Discard}.race(t.Context(), field[at:at+1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := rows[0]; r.Rate.Median < 1000 || r.Unanswered > 0.01 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestEveryBarOfConversationsIsHeld(t *testing.T) {
+	var rows []TalkRow
+	for _, c := range talkers(1) {
+		rate := 100.0
+		if c.name == haproxyName {
+			rate = 10
+		}
+		rows = append(rows, TalkRow{Name: c.name, rates: []float64{rate}})
+	}
+	var passed []bool
+	for _, f := range TalkFigures(rows) {
+		passed = append(passed, f.Passed())
+	}
+	if want := []bool{true, false, true, false}; !slices.Equal(passed, want) {
+		t.Errorf("as fast as nftables, ten times as fast as HAProxy: passed %v, want %v", passed, want)
+	}
+}

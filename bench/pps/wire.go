@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
+	"github.com/evs-project/evs/bench/harness"
 	"github.com/evs-project/evs/bench/packet"
 	"github.com/evs-project/evs/bench/peers"
 	"github.com/evs-project/evs/bench/room"
@@ -31,13 +33,16 @@ type wire struct {
 	client, director, server room.Place
 	clientLink, serverLink   int // of far, there
 	outsideLink              int
-	sink                     *sink
+	kept                     link.Link // the generator
 	stop                     peers.Stop
 }
 
-// newWire builds a wire whose director does what c has it do. With an error it
-// returns what there is to be closed.
-func newWire(ctx context.Context, scene packet.Scene, c contender) (w *wire, err error) {
+// loopback is the index of lo in every namespace; here it is down.
+const loopback = 1
+
+// newWire builds a wire whose director does what c has it do; who stands at the ends is
+// the caller's business. With an error it returns what there is to be closed.
+func newWire(ctx context.Context, scene packet.Scene, c contender, h *harness.Harness) (w *wire, err error) {
 	w = &wire{stop: func() error { return nil }}
 	w.client, w.director, w.server = room.Nowhere(), room.Nowhere(), room.Nowhere()
 	for _, p := range []*room.Place{&w.client, &w.director, &w.server} {
@@ -61,28 +66,27 @@ func newWire(ctx context.Context, scene packet.Scene, c contender) (w *wire, err
 	if err = w.middle(ctx, scene, c); err != nil {
 		return w, fmt.Errorf("the director: %w", err)
 	}
-	if c.serve == nil {
-		w.sink, err = newSink(w.director, w.outsideLink, scene.Director)
-	} else {
-		w.sink, err = newSink(w.server, w.serverLink, scene.RealMAC)
-	}
+	err = w.client.Do(func() (err error) {
+		w.kept, err = h.Stay(loopback)
+		return err
+	})
 	return w, err
 }
 
 // end makes an end of the wire.
-func (w *wire) end(ctx context.Context, p room.Place, mac packet.MAC) (link int, err error) {
+func (w *wire) end(ctx context.Context, p room.Place, mac packet.MAC) (index int, err error) {
 	err = p.Do(func() error {
 		l, err := named(far, mac)
 		if err != nil {
 			return err
 		}
-		link = l.Attrs().Index
+		index = l.Attrs().Index
 		return nil
 	})
 	if err == nil {
 		err = p.Settle(ctx, func(hostnet.Facts) hostnet.Want { return hostnet.Want{Up: []string{far}} })
 	}
-	return link, err
+	return index, err
 }
 
 // redirectable has the interfaces of a place take what XDP sends to their peers. A
@@ -114,11 +118,11 @@ func named(iface string, mac packet.MAC) (netlink.Link, error) {
 // serves with.
 func (w *wire) middle(ctx context.Context, scene packet.Scene, c contender) error {
 	err := w.director.Do(func() error {
-		link, err := named(outside, scene.Director)
+		l, err := named(outside, scene.Director)
 		if err != nil {
 			return err
 		}
-		w.outsideLink = link.Attrs().Index
+		w.outsideLink = l.Attrs().Index
 		_, err = named(inside, scene.Director)
 		return err
 	})
@@ -172,8 +176,8 @@ func neighbour(iface string, ip netip.Addr, mac packet.MAC) error {
 
 func (w *wire) close() error {
 	err := w.director.Do(w.stop)
-	if w.sink != nil {
-		err = errors.Join(err, w.sink.close())
+	if w.kept != nil {
+		err = errors.Join(err, w.kept.Close())
 	}
 	return errors.Join(err, w.client.Close(), w.director.Close(), w.server.Close())
 }

@@ -182,3 +182,17 @@ func (p Part) tables() []Table {
 	}
 	return append(slices.Clone(p.Tables), Table{Rows: rows})
 }
+
+// Bars are a chart of bars by name, each with how far it spread.
+func Bars(title, y string, names []string, values []Spread) plot.Chart {
+	return plot.Chart{Title: title, Y: y, Names: names, Series: []plot.Series{Series("", values)}}
+}
+
+// Series are values with how far they spread.
+func Series(name string, values []Spread) plot.Series {
+	s := plot.Series{Name: name}
+	for _, v := range values {
+		s.Y, s.Low, s.High = append(s.Y, v.Median), append(s.Low, v.Min), append(s.High, v.Max)
+	}
+	return s
+}

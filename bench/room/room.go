@@ -1,7 +1,7 @@
 // Package room gives the benchmark a place of its own: a process in fresh
-// network and mount namespaces, with one veth pair and a bpf filesystem that
-// nobody else sees. The kernel takes all of it away with the process, however
-// it ends; the interfaces of the machine are never touched.
+// network, mount and process namespaces, with one veth pair and a bpf filesystem
+// that nobody else sees. The kernel takes all of it away with the process, however
+// it ends, and whatever it started; the interfaces of the machine are never touched.
 package room
 
 import (
@@ -25,7 +25,7 @@ const inside = "EVS_BENCH_ROOM"
 // so that whatever a target starts is inside too.
 func Enter() (code int, done bool) {
 	if os.Getenv(inside) != "" {
-		if err := mountBPF(); err != nil {
+		if err := mounts(); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			return 1, true
 		}
@@ -47,8 +47,8 @@ func again() int {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &unix.SysProcAttr{
-		Unshareflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS,
-		Pdeathsig:    unix.SIGKILL,
+		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID,
+		Pdeathsig:  unix.SIGKILL,
 	}
 	// An interrupt reaches the whole process group: the inner run ends by
 	// it, and this one reports how.
@@ -66,10 +66,15 @@ func again() int {
 	}
 }
 
-// mountBPF gives the process a bpf filesystem of its own, so that pins end
-// with it, and tells EVS to use that one. Unsharing has already made the mounts
-// private.
-func mountBPF() error {
+// mounts gives the process a bpf filesystem of its own, so that pins end with it, and
+// tells EVS to use that one; and a /proc that shows its own processes.
+func mounts() error {
+	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("keep mounts private: %w", err)
+	}
+	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		return fmt.Errorf("mount /proc: %w", err)
+	}
 	const at = "/sys/fs/bpf"
 	if err := unix.Mount("bpffs", at, "bpf", 0, "mode=0700"); err != nil {
 		return fmt.Errorf("mount a private bpf filesystem on %s: %w (is CONFIG_BPF_SYSCALL set?)", at, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/evs-project/evs/internal/config"
+	"github.com/evs-project/evs/internal/daemon"
 	"github.com/evs-project/evs/internal/director"
 	"github.com/evs-project/evs/internal/listing"
 	"github.com/evs-project/evs/ipvs"
@@ -86,7 +87,10 @@ With --confirm the changes are made on trial: unless evs confirm comes within th
 time, from here or another terminal, they are taken back. evs apply waits for it, and
 takes them back also if it is interrupted or its terminal goes away. Should it be
 killed, the next evs plan, apply or confirm says so, and evs apply --rollback takes the
-changes back. Until they are confirmed or taken back no others are made.`,
+changes back. Until they are confirmed or taken back no others are made.
+
+Where a director runs, it acts on its file by itself, and this is refused without
+--confirm.`,
 		Example: "  evs apply\n  evs apply --confirm 60s new.yaml\n  evs apply --rollback",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -105,6 +109,9 @@ changes back. Until they are confirmed or taken back no others are made.`,
 			}
 			if within > 0 {
 				return try(cmd, name, director.WantedBy(*d), within)
+			}
+			if err := alone(); err != nil {
+				return err
 			}
 			return withTable(uninterrupted(cmd), func(t *ipvs.Table) error {
 				done, err := ledger.Apply(t, director.WantedBy(*d))
@@ -172,6 +179,16 @@ func try(cmd *cobra.Command, file string, want director.Wanted, within time.Dura
 		fmt.Fprintf(cmd.ErrOrStderr(), "on trial: `evs confirm` within %v keeps it, else it is taken back\n", within)
 		return settle(ctx, cmd, t, trial)
 	})
+}
+
+// alone says that there is no director, who would put back at once what is not as it
+// wants it.
+func alone() error {
+	pid, file, err := daemon.Claimant(daemon.Dir)
+	if pid != "" {
+		err = fmt.Errorf("process %s is the director here and acts on %s, when it changes or by `evs reload`: change that file, or try another with --confirm", pid, file)
+	}
+	return err
 }
 
 // absolute is a file's name for those who work in other directories.

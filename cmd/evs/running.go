@@ -58,7 +58,7 @@ func running(cmd *cobra.Command) (*api.Client, api.Status, error) {
 // nobodyElse fails if this namespace has a director after all, which would undo what is
 // done by hand.
 func nobodyElse(cmd *cobra.Command) error {
-	pid, err := daemon.Claimant(daemon.Dir)
+	pid, _, err := daemon.Claimant(daemon.Dir)
 	if err != nil || pid == "" {
 		return err
 	}

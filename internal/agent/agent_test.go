@@ -89,6 +89,8 @@ func TestLoadsFollowFromWhatTheKernelTells(t *testing.T) {
 		{name: "the machine's processors", from: "cpu", before: files{"proc/stat": stat0}, after: files{"proc/stat": stat1}, want: 0.5},
 		{name: "half of a quota of half a processor", from: "cpu", before: with(second("/web", "50000 100000", "1000000"), files{"proc/stat": stat0}), after: second("/web", "50000 100000", "1250000"), want: 0.5},
 		{name: "a quota that is used up", from: "cpu", before: second("/web", "50000 100000", "1000000"), after: second("/web", "50000 100000", "1500000"), want: 1},
+		{name: "a quota of which some is left, and that stops it in every period", from: "cpu", before: second("/web", "50000 100000", "1000000\nnr_throttled 5"), after: second("/web", "50000 100000", "1100000\nnr_throttled 15"), want: 1},
+		{name: "a quota that stops it now and then", from: "cpu", before: second("/web", "50000 100000", "1000000\nnr_throttled 5"), after: second("/web", "50000 100000", "1100000\nnr_throttled 13"), want: 0.2},
 		{name: "a quota of the group above", from: "cpu", cgroup: "/web/deep", before: with(second("/web", "20000 100000", "0"), second("/web/deep", "max 100000", "0")), after: second("/web", "20000 100000", "100000"), want: 0.5},
 		{name: "the narrower of two quotas", from: "cpu", cgroup: "web/deep", before: with(second("/web", "200000 100000", "0"), second("/web/deep", "20000 100000", "0")), after: with(second("/web", "200000 100000", "1000000"), second("/web/deep", "20000 100000", "180000")), want: 0.9},
 		{name: "a group without a quota is as busy as the machine", from: "cpu", before: with(second("/web", "max 100000", "0"), files{"proc/stat": stat0}), after: files{"proc/stat": stat1}, want: 0.5},

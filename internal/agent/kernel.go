@@ -161,10 +161,16 @@ func absent(err error) error {
 	return err
 }
 
-// quota is how many processors the group may use, false for as many as there are.
-func (g group) quota() (processors float64, limited bool, err error) {
+// A quota is how much of processors a group may use.
+type quota struct {
+	limited bool
+	most    float64 // processors
+	period  float64 // seconds, in which that is counted
+}
+
+func (g group) quota() (q quota, err error) {
 	if g.cpu == "" {
-		return 0, false, nil
+		return q, nil
 	}
 	var most, period float64
 	if g.version == 1 {
@@ -183,9 +189,15 @@ func (g group) quota() (processors float64, limited bool, err error) {
 		}
 	}
 	if err != nil || most <= 0 || period <= 0 {
-		return 0, false, absent(err)
+		return q, absent(err)
 	}
-	return most / period, true, nil
+	return quota{true, most / period, period / 1e6}, nil
+}
+
+// throttled is in how many periods the group has used up its quota and wanted more.
+func (g group) throttled() (float64, error) {
+	n, err := g.field(path.Join(g.cpu, "cpu.stat"), "nr_throttled")
+	return n, absent(err)
 }
 
 // used is how many seconds of processors the group has used.

@@ -52,40 +52,64 @@ func cpu(k kernel, o Options) ([]gauge, error) {
 	}
 	var all []gauge
 	for _, g := range groups {
-		if _, limited, err := g.quota(); err != nil {
+		if q, err := g.quota(); err != nil {
 			return nil, err
-		} else if limited {
-			all = append(all, quota(g))
+		} else if q.limited {
+			all = append(all, using(g), throttling(g))
 		}
 	}
 	if len(all) > 0 {
 		return all, nil
 	}
-	return []gauge{func(time.Time) (float64, float64, error) { return k.busy() }}, nil
+	return []gauge{{sums: func(time.Time) (float64, float64, error) { return k.busy() }}}, nil
 }
 
-// quota measures how much of the quota of a group is used up.
-func quota(g group) gauge {
+// using measures how much of the quota of a group is used up.
+func using(g group) gauge {
+	return rated(g.used, func() (float64, error) {
+		q, err := g.quota()
+		if !q.limited {
+			q.most = float64(runtime.NumCPU())
+		}
+		return q.most, err
+	})
+}
+
+// throttling measures in what part of its periods a group was full, if it is in nearly
+// all of them. It may be so before all of the quota is used: some lies with processors
+// on which the group has nothing to do. In fewer periods it is what bursts of work are,
+// of which the quota that is used says more.
+func throttling(g group) gauge {
+	full := rated(g.throttled, func() (float64, error) {
+		q, err := g.quota()
+		if !q.limited {
+			return 1, err
+		}
+		return 1 / q.period, err
+	})
+	full.least = 0.9
+	return full
+}
+
+// rated makes a gauge of a sum, and of by how much it can grow in a second.
+func rated(sum, most func() (float64, error)) gauge {
 	var whole float64
 	var before time.Time
-	return func(now time.Time) (float64, float64, error) {
-		used, err := g.used()
+	return gauge{sums: func(now time.Time) (float64, float64, error) {
+		used, err := sum()
 		if err != nil {
 			return 0, 0, err
 		}
-		processors, limited, err := g.quota()
+		rate, err := most()
 		if err != nil {
 			return 0, 0, err
-		}
-		if !limited {
-			processors = float64(runtime.NumCPU())
 		}
 		if !before.IsZero() {
-			whole += processors * now.Sub(before).Seconds()
+			whole += rate * now.Sub(before).Seconds()
 		}
 		before = now
 		return used, whole, nil
-	}
+	}}
 }
 
 func runqueue(k kernel, o Options) ([]gauge, error) {
@@ -112,14 +136,14 @@ func pressure(k kernel, o Options) ([]gauge, error) {
 		return nil, fmt.Errorf("cgroup %s: this kernel does not tell the pressure of a group: leave out --cgroup", o.Cgroup)
 	}
 	began := time.Now()
-	return []gauge{func(now time.Time) (float64, float64, error) {
+	return []gauge{{sums: func(now time.Time) (float64, float64, error) {
 		words, err := k.line(file, "some")
 		if err != nil {
 			return 0, 0, err
 		}
 		total, err := number(strings.TrimPrefix(words[len(words)-1], "total="))
 		return total / 1e6, now.Sub(began).Seconds(), err
-	}}, nil
+	}}}, nil
 }
 
 func memory(k kernel, o Options) ([]gauge, error) {

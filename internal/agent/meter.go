@@ -8,19 +8,23 @@ import (
 
 // A gauge is a measure as two sums that grow: of what was used, and of what there was
 // to be used. The load over some time is how much the one grew by how much the other.
-type gauge func(now time.Time) (used, whole float64, err error)
+type gauge struct {
+	sums func(now time.Time) (used, whole float64, err error)
+	// least is the load below which it says nothing.
+	least float64
+}
 
 // level makes a gauge of what has a size at each moment, which makes the load a mean.
 func level(read func() (used, whole float64, err error)) gauge {
 	var used, whole float64
-	return func(time.Time) (float64, float64, error) {
+	return gauge{sums: func(time.Time) (float64, float64, error) {
 		u, w, err := read()
 		if err != nil || w <= 0 {
 			return used, whole, err
 		}
 		used, whole = used+u/w, whole+1
 		return used, whole, nil
-	}
+	}}
 }
 
 // pieces is how many samples a window has, and minWindow the shortest window: the
@@ -77,7 +81,7 @@ func (m *meter) take(now time.Time) {
 	defer m.mu.Unlock()
 	m.err = nil
 	for i, g := range m.gauges {
-		used, whole, err := g(now)
+		used, whole, err := g.sums(now)
 		if err != nil {
 			m.err = err
 			continue
@@ -93,13 +97,14 @@ func (m *meter) take(now time.Time) {
 func (m *meter) load() (greatest float64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, all := range m.samples {
+	for i, all := range m.samples {
 		if len(all) == 0 {
 			continue
 		}
 		first, last := all[0], all[len(all)-1]
-		if whole := last.whole - first.whole; whole > 0 {
-			greatest = max(greatest, (last.used-first.used)/whole)
+		whole := last.whole - first.whole
+		if load := (last.used - first.used) / whole; whole > 0 && load >= m.gauges[i].least {
+			greatest = max(greatest, load)
 		}
 	}
 	return greatest, m.err

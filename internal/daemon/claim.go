@@ -23,7 +23,7 @@ const (
 
 // claim makes this process the director of the calling thread's network namespace, as
 // long as the file is open.
-func claim(dir string) (*os.File, error) {
+func claim(dir, file string) (*os.File, error) {
 	path, err := claimPath(dir)
 	if err != nil {
 		return nil, err
@@ -43,13 +43,14 @@ func claim(dir string) (*os.File, error) {
 	}
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		who, _ := os.ReadFile(path)
-		err = fmt.Errorf("process %s is the director of this network namespace already: end it first, or have it read its file anew with SIGHUP", strings.TrimSpace(string(who)))
+		pid, _, _ := strings.Cut(string(who), " ")
+		err = fmt.Errorf("process %s is the director of this network namespace already: end it first, or have it read its file anew with SIGHUP", pid)
 	}
 	if err == nil {
 		err = f.Truncate(0)
 	}
 	if err == nil {
-		_, err = fmt.Fprintln(f, os.Getpid())
+		_, err = fmt.Fprintf(f, "%d %s\n", os.Getpid(), file)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -62,26 +63,27 @@ func claimPath(dir string) (string, error) {
 	return filepath.Join(dir, fmt.Sprintf("%x.pid", cookie)), err
 }
 
-// Claimant is the number of the process that is the director of the calling thread's
-// network namespace, "" if there is none.
-func Claimant(dir string) (pid string, err error) {
+// Claimant tells of the director of the calling thread's network namespace: the number
+// of its process, "" if there is none, and the file that it acts on.
+func Claimant(dir string) (pid, file string, err error) {
 	path, err := claimPath(dir)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return "", "", nil
 	}
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer f.Close()
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
-		return "", err
+		return "", "", err
 	}
 	text, err := os.ReadFile(path)
-	return strings.TrimSpace(string(text)), err
+	pid, file, _ = strings.Cut(strings.TrimSpace(string(text)), " ")
+	return pid, file, err
 }
 
 // A clock notices that the time of day has leapt. The loop's own times are monotonic.

@@ -185,7 +185,7 @@ func sameWeight(a, b *int) bool { return a == b || a != nil && b != nil && *a ==
 // Run is the director until ctx is over. The file has to be right at the start; later
 // a wrong one changes nothing.
 func (d *Daemon) Run(ctx context.Context) error {
-	claimed, err := claim(d.Dir)
+	claimed, err := claim(d.Dir, d.File)
 	if err != nil {
 		return err
 	}

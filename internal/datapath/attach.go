@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -229,21 +230,52 @@ func (a attacher) setXDP(f facts, on bool) error {
 		}
 		return a.shut(a.xdp, f)
 	}
+	if !on {
+		return errors.Join(a.setPort(f, false), a.shut(a.xdp, f))
+	}
+	if err := a.open(a.xdp, f); err != nil {
+		return err
+	}
+	return a.setPort(f, true)
+}
+
+// setPort says whether frames may be redirected to an interface by XDP: in the map of
+// all such interfaces, and at its place in that of few where it is found sooner.
+func (a attacher) setPort(f facts, on bool) error {
 	ports, err := ebpf.LoadPinnedMap(filepath.Join(a.dir, controlMapXdpPorts), nil)
 	if err != nil {
 		return fmt.Errorf("map of XDP interfaces: %w", err)
 	}
 	defer ports.Close()
-	if !on {
-		if err := ports.Delete(uint32(f.Index)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("interface %s: %w", f.Name, err)
-		}
-		return a.shut(a.xdp, f)
-	}
-	if err := a.open(a.xdp, f); err != nil {
+	index := uint32(f.Index)
+	if err := a.setPlace(index, on); err != nil {
 		return err
 	}
-	return ports.Put(uint32(f.Index), uint32(1))
+	if on {
+		return ports.Put(index, uint32(1))
+	}
+	if err := ports.Delete(index); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("interface %s: %w", f.Name, err)
+	}
+	return nil
+}
+
+func (a attacher) setPlace(index uint32, on bool) error {
+	places, err := mapArray[uint64](a.dir, controlMapXdpPlaces)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // of programs from before it, which do not look there
+	}
+	if err != nil {
+		return err
+	}
+	defer places.close()
+	place := &places.elems[int(index)%len(places.elems)]
+	if on {
+		atomic.StoreUint64(place, uint64(index))
+	} else {
+		atomic.CompareAndSwapUint64(place, uint64(index), 0)
+	}
+	return nil
 }
 
 // doors returns the doors that are open on an interface.

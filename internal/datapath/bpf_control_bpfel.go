@@ -271,7 +271,9 @@ type controlFlood struct {
 	_        structs.HostLayout
 	HalfOpen int32
 	Turn     uint32
-	Spare    [7]uint64
+	Sleep    uint32
+	Pad      uint32
+	Spare    [6]uint64
 }
 
 type controlGeneration struct {
@@ -683,6 +685,7 @@ const (
 	controlMapTickers           = "tickers"
 	controlMapUnits             = "units"
 	controlMapWorks             = "works"
+	controlMapXdpPlaces         = "xdp_places"
 	controlMapXdpPorts          = "xdp_ports"
 	controlProgEvsCarry         = "evs_carry"
 	controlProgEvsCarryCounters = "evs_carry_counters"
@@ -796,6 +799,7 @@ type controlMapSpecs struct {
 	Tickers         *ebpf.MapSpec `ebpf:"tickers"`
 	Units           *ebpf.MapSpec `ebpf:"units"`
 	Works           *ebpf.MapSpec `ebpf:"works"`
+	XdpPlaces       *ebpf.MapSpec `ebpf:"xdp_places"`
 	XdpPorts        *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
 
@@ -873,6 +877,7 @@ type controlMaps struct {
 	Tickers         *ebpf.Map `ebpf:"tickers"`
 	Units           *ebpf.Map `ebpf:"units"`
 	Works           *ebpf.Map `ebpf:"works"`
+	XdpPlaces       *ebpf.Map `ebpf:"xdp_places"`
 	XdpPorts        *ebpf.Map `ebpf:"xdp_ports"`
 }
 
@@ -916,6 +921,7 @@ func (m *controlMaps) Close() error {
 		m.Tickers,
 		m.Units,
 		m.Works,
+		m.XdpPlaces,
 		m.XdpPorts,
 	)
 }

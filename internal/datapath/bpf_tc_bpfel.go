@@ -41,6 +41,7 @@ const (
 	tcMapFloods        = "floods"
 	tcMapFollowersTc   = "followers_tc"
 	tcMapFragments     = "fragments"
+	tcMapGuessesMap    = "guesses_map"
 	tcMapHalfRing      = "half_ring"
 	tcMapIcmpQuotas    = "icmp_quotas"
 	tcMapKeptFirsts    = "kept_firsts"
@@ -71,6 +72,7 @@ const (
 	tcMapUnits         = "units"
 	tcMapViews         = "views"
 	tcMapWorks         = "works"
+	tcMapXdpPlaces     = "xdp_places"
 	tcMapXdpPorts      = "xdp_ports"
 	tcProgEvsTc        = "evs_tc"
 	tcProgEvsTcOut     = "evs_tc_out"
@@ -153,6 +155,7 @@ type tcMapSpecs struct {
 	Floods        *ebpf.MapSpec `ebpf:"floods"`
 	FollowersTc   *ebpf.MapSpec `ebpf:"followers_tc"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	GuessesMap    *ebpf.MapSpec `ebpf:"guesses_map"`
 	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
 	IcmpQuotas    *ebpf.MapSpec `ebpf:"icmp_quotas"`
 	KeptFirsts    *ebpf.MapSpec `ebpf:"kept_firsts"`
@@ -183,6 +186,7 @@ type tcMapSpecs struct {
 	Units         *ebpf.MapSpec `ebpf:"units"`
 	Views         *ebpf.MapSpec `ebpf:"views"`
 	Works         *ebpf.MapSpec `ebpf:"works"`
+	XdpPlaces     *ebpf.MapSpec `ebpf:"xdp_places"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
 
@@ -239,6 +243,7 @@ type tcMaps struct {
 	Floods        *ebpf.Map `ebpf:"floods"`
 	FollowersTc   *ebpf.Map `ebpf:"followers_tc"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
+	GuessesMap    *ebpf.Map `ebpf:"guesses_map"`
 	HalfRing      *ebpf.Map `ebpf:"half_ring"`
 	IcmpQuotas    *ebpf.Map `ebpf:"icmp_quotas"`
 	KeptFirsts    *ebpf.Map `ebpf:"kept_firsts"`
@@ -269,6 +274,7 @@ type tcMaps struct {
 	Units         *ebpf.Map `ebpf:"units"`
 	Views         *ebpf.Map `ebpf:"views"`
 	Works         *ebpf.Map `ebpf:"works"`
+	XdpPlaces     *ebpf.Map `ebpf:"xdp_places"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
 
@@ -291,6 +297,7 @@ func (m *tcMaps) Close() error {
 		m.Floods,
 		m.FollowersTc,
 		m.Fragments,
+		m.GuessesMap,
 		m.HalfRing,
 		m.IcmpQuotas,
 		m.KeptFirsts,
@@ -321,6 +328,7 @@ func (m *tcMaps) Close() error {
 		m.Units,
 		m.Views,
 		m.Works,
+		m.XdpPlaces,
 		m.XdpPorts,
 	)
 }

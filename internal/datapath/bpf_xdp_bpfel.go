@@ -32,6 +32,7 @@ const (
 	xdpMapFloods        = "floods"
 	xdpMapFollowersXdp  = "followers_xdp"
 	xdpMapFragments     = "fragments"
+	xdpMapGuessesMap    = "guesses_map"
 	xdpMapHalfRing      = "half_ring"
 	xdpMapLeashNotes    = "leash_notes"
 	xdpMapLinkAddrs     = "link_addrs"
@@ -58,6 +59,7 @@ const (
 	xdpMapUnits         = "units"
 	xdpMapViews         = "views"
 	xdpMapWorks         = "works"
+	xdpMapXdpPlaces     = "xdp_places"
 	xdpMapXdpPorts      = "xdp_ports"
 	xdpProgEvsXdp       = "evs_xdp"
 	xdpVarConfBuckets4  = "conf_buckets4"
@@ -136,6 +138,7 @@ type xdpMapSpecs struct {
 	Floods        *ebpf.MapSpec `ebpf:"floods"`
 	FollowersXdp  *ebpf.MapSpec `ebpf:"followers_xdp"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	GuessesMap    *ebpf.MapSpec `ebpf:"guesses_map"`
 	HalfRing      *ebpf.MapSpec `ebpf:"half_ring"`
 	LeashNotes    *ebpf.MapSpec `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.MapSpec `ebpf:"link_addrs"`
@@ -162,6 +165,7 @@ type xdpMapSpecs struct {
 	Units         *ebpf.MapSpec `ebpf:"units"`
 	Views         *ebpf.MapSpec `ebpf:"views"`
 	Works         *ebpf.MapSpec `ebpf:"works"`
+	XdpPlaces     *ebpf.MapSpec `ebpf:"xdp_places"`
 	XdpPorts      *ebpf.MapSpec `ebpf:"xdp_ports"`
 }
 
@@ -216,6 +220,7 @@ type xdpMaps struct {
 	Floods        *ebpf.Map `ebpf:"floods"`
 	FollowersXdp  *ebpf.Map `ebpf:"followers_xdp"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
+	GuessesMap    *ebpf.Map `ebpf:"guesses_map"`
 	HalfRing      *ebpf.Map `ebpf:"half_ring"`
 	LeashNotes    *ebpf.Map `ebpf:"leash_notes"`
 	LinkAddrs     *ebpf.Map `ebpf:"link_addrs"`
@@ -242,6 +247,7 @@ type xdpMaps struct {
 	Units         *ebpf.Map `ebpf:"units"`
 	Views         *ebpf.Map `ebpf:"views"`
 	Works         *ebpf.Map `ebpf:"works"`
+	XdpPlaces     *ebpf.Map `ebpf:"xdp_places"`
 	XdpPorts      *ebpf.Map `ebpf:"xdp_ports"`
 }
 
@@ -263,6 +269,7 @@ func (m *xdpMaps) Close() error {
 		m.Floods,
 		m.FollowersXdp,
 		m.Fragments,
+		m.GuessesMap,
 		m.HalfRing,
 		m.LeashNotes,
 		m.LinkAddrs,
@@ -289,6 +296,7 @@ func (m *xdpMaps) Close() error {
 		m.Units,
 		m.Views,
 		m.Works,
+		m.XdpPlaces,
 		m.XdpPorts,
 	)
 }

@@ -2,7 +2,6 @@ package datapath
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"sync/atomic"
@@ -53,12 +52,10 @@ type connSlots struct {
 
 // connSlotsOf finds the fields of a bucket by their names.
 func connSlotsOf(bucket btf.Type, family uint8) (s connSlots, err error) {
-	missing := errors.New("none")
 	need := func(record btf.Type, name string) (f field) {
 		f, ok := fieldOf(record, name)
 		if !ok {
-			missing = fmt.Errorf("connections have no %s: %w", name, ErrLayout)
-			err = missing
+			err = fmt.Errorf("connections have no %s: %w", name, ErrLayout)
 		}
 		return f
 	}
@@ -77,6 +74,11 @@ func connSlotsOf(bucket btf.Type, family uint8) (s connSlots, err error) {
 		*to = need(conn, name)
 	}
 	s.life = min(s.expires.at, s.state.at, s.flags.at, s.gen.at)
+	for _, f := range []field{s.expires, s.state, s.flags, s.gen} {
+		if s.life%8 != 0 || f.at+f.size > s.life+8 {
+			return s, fmt.Errorf("the life of a connection is no word: %w", ErrLayout)
+		}
+	}
 	if family == FamilyV6 && err == nil {
 		s.ends = need(bucket, "ends")
 		ends, ok := btf.As[*btf.Array](s.ends.kind)
@@ -198,13 +200,11 @@ func (r *carrier) flush() error {
 	return nil
 }
 
-// lifeOf composes the life of a slot as bpf/carry.h has it.
+// lifeOf composes the life of a slot as bpf/carry.h has it, of the word that it is one of.
 func (s *connSlots) lifeOf(conn []byte) uint64 {
 	word := atomic.LoadUint64(as[uint64](&conn[s.life]))
-	whole := make([]byte, 0, 64)
-	whole = append(whole, conn[:s.life]...)
-	whole = binary.NativeEndian.AppendUint64(whole, word)
-	return s.expires.get(whole) | s.state.get(whole)<<32 | s.flags.get(whole)<<40 | s.gen.get(whole)<<48
+	part := func(f field) uint64 { return word >> (8 * (f.at - s.life)) & (1<<(8*f.size) - 1) }
+	return part(s.expires) | part(s.state)<<32 | part(s.flags)<<40 | part(s.gen)<<48
 }
 
 const genShift = 48

@@ -49,6 +49,9 @@ what that one sees; 5 leaves it to the new one then, as the packets to come do. 
 state of a connection that was in the midst of its end may lag behind by a step, until
 its timeout.
 
+Programs that were made before they could retire are left out of 2. Then a connection that
+is born between 3 and 4 is carried by 5, and its packets in between are lost.
+
 Whoever is killed before 2 has changed nothing. From 2 on both sets serve, for as long as
 it may be; the next edit goes on by what the links show: with 3 unless all interfaces
 have the new programs, and then with the end of 5.
@@ -161,8 +164,11 @@ func setFields(dir, name string, spec *ebpf.MapSpec, values map[string]uint64) e
 // finish makes the move from step 2 on.
 func (p place) finish(r *carrier) error {
 	old, now := tableAttacher(p.table()), tableAttacher(p.building())
-	if err := retire(p.table(), p.building()); err != nil {
-		return err
+	retires := canRetire(p.table())
+	if retires {
+		if err := retire(p.table(), p.building()); err != nil {
+			return err
+		}
 	}
 	taken, err := now.hasTaken(old)
 	if err != nil {
@@ -176,7 +182,7 @@ func (p place) finish(r *carrier) error {
 			return err
 		}
 		leaveOld()
-		r.settled = true
+		r.settled = retires
 		if err := r.pass(); err != nil {
 			return err
 		}

@@ -44,14 +44,18 @@ func openAt(p place) (*Table, error) {
 		return nil, ErrNoTable
 	}
 	t := &Table{place: p, inode: inode(p.table())}
-	if err := t.mapAll(); err != nil {
-		t.Close()
-		if !exists(p.table()) { // unloaded meanwhile
-			return nil, ErrNoTable
-		}
-		return nil, err
+	err := t.mapAll()
+	if err == nil && t.inode == inode(p.table()) {
+		return t, nil
 	}
-	return t, nil
+	t.Close()
+	switch inode(p.table()) {
+	case t.inode:
+		return nil, err
+	case 0: // unloaded meanwhile
+		return nil, ErrNoTable
+	}
+	return openAt(p) // another has taken its place meanwhile
 }
 
 func (t *Table) mapAll() (err error) {

@@ -91,11 +91,6 @@ func (p place) renew(was, now conf) error {
 	if same {
 		return p.renewPrograms(specs)
 	}
-	if !canRetire(p.table()) {
-		if err := p.renewSame(was); err != nil {
-			return err
-		}
-	}
 	return p.move(was, now, specs)
 }
 
@@ -124,23 +119,6 @@ func (p place) keeps(specs []*ebpf.CollectionSpec) (bool, error) {
 		}
 	}
 	return true, nil
-}
-
-// renewSame is renew for a table made before programs could retire: those that can come
-// first, onto the same maps.
-func (p place) renewSame(was conf) error {
-	specs, err := loadSpecs(was)
-	if err != nil {
-		return err
-	}
-	same, err := p.keeps(specs)
-	if err != nil {
-		return err
-	}
-	if !same {
-		return fmt.Errorf("%w, but it was made before that could be: run `evs unload`, or reboot, and restore the rules", ErrLayout)
-	}
-	return errors.Join(p.renewPrograms(specs), heal(p))
 }
 
 // renewPrograms loads the collections onto the maps of the table.

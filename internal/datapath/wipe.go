@@ -15,7 +15,7 @@ import (
 // Maps that a wiped table keeps: what is known of the interfaces it is attached to,
 // the beacon, and what holds timers and locks, which nobody writes.
 var wipeKeeps = []string{
-	beaconName, controlMapAttachModes, controlMapXdpPorts, controlMapLinkAddrs, controlMapOwnAddrs,
+	beaconName, controlMapAttachModes, controlMapXdpPorts, controlMapXdpPlaces, controlMapLinkAddrs, controlMapOwnAddrs,
 	controlMapTickers, controlMapBirthLocks, controlMapClocks,
 }
 

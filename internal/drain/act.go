@@ -14,6 +14,7 @@ import (
 // Table is what a drain looks at and acts on; *ipvs.Table is one.
 type Table interface {
 	Services() ([]ipvs.ServiceInfo, error)
+	Timeouts() (ipvs.Timeouts, error)
 	ConnsOf(ipvs.ConnFilter) iter.Seq2[ipvs.Conn, error]
 	FlushConns(ipvs.ConnFilter, ipvs.FlushOptions) (ipvs.Flushed, error)
 }
@@ -44,6 +45,18 @@ type Eye struct {
 // over are the states of connections that both ends have done with: the server may go,
 // though the table remembers them for a while.
 var over = map[string]bool{"TIME_WAIT": true, "CLOSE": true, "CLOSED": true}
+
+// silence is for how long a client has said nothing that has closed its end, when the
+// server is taken to have closed its own: where answers do not pass the director, that is
+// not seen. A server that still sent something would have it acknowledged.
+const silence = 30 * time.Second
+
+// dead reports whether a connection does not keep a server from going. fin is the timeout
+// of connections one end of which has closed.
+func dead(c ipvs.Conn, fin time.Duration) bool {
+	unseen := c.Method == ipvs.Route || c.Method == ipvs.Tunnel
+	return c.Probe || over[c.State] || unseen && c.State == "FIN_WAIT" && fin-c.Expires >= silence
+}
 
 // Look counts. What is over does not count, nor do connections by which checks ask a
 // server. A count of 0 is exact; others may be too high between two looks at each
@@ -96,13 +109,17 @@ func count(services []ipvs.ServiceInfo, scope keep.Scope) (seen Seen) {
 
 // scan counts connections one by one.
 func (e *Eye) scan(t Table, scope keep.Scope) (conns int, err error) {
+	to, err := t.Timeouts()
+	if err != nil {
+		return 0, err
+	}
 	e.dead, e.longest = 0, 0
 	for c, err := range t.ConnsOf(filter(scope)) {
 		switch {
 		case err != nil:
 			return 0, err
 		case c.Template:
-		case c.Probe || over[c.State]:
+		case dead(c, to.TCPFin):
 			e.dead++
 		default:
 			conns++

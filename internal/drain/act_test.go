@@ -39,6 +39,10 @@ type table struct {
 
 func (t *table) Services() ([]ipvs.ServiceInfo, error) { return t.services, t.fails }
 
+func (t *table) Timeouts() (ipvs.Timeouts, error) {
+	return ipvs.Timeouts{TCPFin: 2 * time.Minute}, nil
+}
+
 func (t *table) ConnsOf(f ipvs.ConnFilter) iter.Seq2[ipvs.Conn, error] {
 	t.scans++
 	time.Sleep(t.slow)
@@ -119,6 +123,11 @@ func TestALookCountsWhatIsAlive(t *testing.T) {
 				conns: slices.Concat(conns(2, ipvs.Conn{State: "ESTABLISHED", Expires: 5 * time.Second}), conns(1, ipvs.Conn{State: "TIME_WAIT", Expires: time.Minute}),
 					conns(1, ipvs.Conn{State: "FIN_WAIT", Probe: true}), conns(1, ipvs.Conn{State: "CLOSE"}), conns(1, ipvs.Conn{Template: true, Expires: time.Hour}))},
 			Seen{Destinations: 1, Resting: 1, Connections: 2, Templates: 1, Longest: 5 * time.Second}},
+		{"without those whose client has closed and is silent, where the server's end is not seen",
+			table{services: []ipvs.ServiceInfo{service(web, server(first, 0, 1, 0, 4, 0))},
+				conns: slices.Concat(conns(1, ipvs.Conn{State: "FIN_WAIT", Method: ipvs.Route, Expires: 90 * time.Second}), conns(1, ipvs.Conn{State: "FIN_WAIT", Method: ipvs.Tunnel, Expires: 89 * time.Second}),
+					conns(1, ipvs.Conn{State: "FIN_WAIT", Method: ipvs.Route, Expires: 91 * time.Second}), conns(1, ipvs.Conn{State: "FIN_WAIT", Method: ipvs.Masquerade, Expires: time.Second}))},
+			Seen{Destinations: 1, Resting: 1, Connections: 2, Longest: 91 * time.Second}},
 		{"also of a server that has been removed",
 			table{conns: conns(1, ipvs.Conn{State: "UDP", Expires: time.Second})},
 			Seen{Connections: 1, Longest: time.Second}},

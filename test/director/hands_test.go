@@ -188,6 +188,9 @@ func TestTheTableIsAsTheFileAndTheChecksWantWhateverHappens(t *testing.T) {
 				awaitWeights(t, l, 3*time.Second, "192.0.2.2=1 192.0.2.3=1")
 				return done
 			}
+			if _, err := l.Exec(t.Context(), lab.Director, "evs", "apply", other); err == nil || !strings.Contains(err.Error(), "is the director here and acts on "+d.file) {
+				t.Errorf("changes that the director would put back are made: %v", err)
+			}
 			done := try("2s")
 			time.Sleep(1300 * time.Millisecond)
 			if got := weights(t, l); got != "192.0.2.2=1 192.0.2.3=1" {

@@ -21,7 +21,10 @@ import (
 	"github.com/evs-project/evs/test/cluster"
 )
 
-func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
+func TestMain(m *testing.M) {
+	burn()
+	os.Exit(cluster.Main(m))
+}
 
 // A daemon is a director that runs in a laboratory, with a file of its own.
 type daemon struct {

@@ -22,6 +22,26 @@ type stream struct {
 	stop     context.CancelFunc
 	all      sync.WaitGroup
 	answered atomic.Int64
+	mu       sync.Mutex
+	took     []taken
+}
+
+// taken is when a request was through, and how long it took.
+type taken struct {
+	at   time.Time
+	long time.Duration
+}
+
+// latest is how long the requests took that were through within so much time.
+func (s *stream) latest(within time.Duration) (all []time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, is := range s.took {
+		if time.Since(is.at) < within {
+			all = append(all, is.long)
+		}
+	}
+	return all
 }
 
 func newStream(l *lab.Lab, to netip.AddrPort, every time.Duration) *stream {
@@ -38,10 +58,14 @@ func newStream(l *lab.Lab, to netip.AddrPort, every time.Duration) *stream {
 				if err != nil {
 					return
 				}
+				began := time.Now()
 				if answer, err := client.Do(req); err == nil {
 					answer.Body.Close()
 					s.answered.Add(1)
 				}
+				s.mu.Lock()
+				s.took = append(s.took, taken{time.Now(), time.Since(began)})
+				s.mu.Unlock()
 			})
 		}
 	})

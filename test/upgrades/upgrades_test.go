@@ -33,10 +33,11 @@ func asked(t *testing.T, variable string, otherwise int) int {
 	return n
 }
 
-// balanced brings up a lab whose director balances by masquerading.
-func balanced(t *testing.T) *lab.Lab {
+// balanced brings up a lab whose director balances by masquerading, at a door.
+func balanced(t *testing.T, door ipvs.AttachMode) *lab.Lab {
 	t.Helper()
 	l := cluster.Up(t, lab.Spec{Name: "t-upgrade", XDP: true})
+	cluster.On(t, l, lab.Director, fmt.Sprintf("evs attach --mode %s", door))
 	for _, protocol := range []string{"-t", "-u"} {
 		cluster.On(t, l, lab.Director, fmt.Sprintf("ipvsadm -A %s %s:%d -s rr", protocol, lab.VIP(4), port))
 		for i := range l.Servers {
@@ -47,10 +48,10 @@ func balanced(t *testing.T) *lab.Lab {
 }
 
 // ways are how the data path is replaced: onto the same table, and onto other ones.
-var ways = []string{"evs upgrade", "evs resize --conns 200000", "evs resize --conns 10000", "evs resize --conns 0"}
+var ways = []string{"evs upgrade", "evs resize --conns 200000", "evs resize --conns 50000"}
 
 func TestUpgradesLoseNothing(t *testing.T) {
-	l := balanced(t)
+	l := balanced(t, ipvs.AttachTC)
 	b := startBackground(t, l, asked(t, "EVS_RATE", 0))
 	x := start(t, l, asked(t, "EVS_LONG", 50), 2)
 	for i := range asked(t, "EVS_UPGRADES", len(ways)) {
@@ -134,7 +135,7 @@ func exists(path string) bool {
 }
 
 func TestAnUpgradeKilledAtAnyMomentLosesNothingAndTheNextEditGoesOn(t *testing.T) {
-	l := balanced(t)
+	l := balanced(t, ipvs.AttachXDP)
 	b := startBackground(t, l, asked(t, "EVS_RATE", 0))
 	x := start(t, l, asked(t, "EVS_LONG", 50), 2)
 	mark := moving(t, l)
@@ -142,10 +143,10 @@ func TestAnUpgradeKilledAtAnyMomentLosesNothingAndTheNextEditGoesOn(t *testing.T
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	killed, underway := 0, 0
-	for i := range asked(t, "EVS_KILLS", 5) {
+	for i := range asked(t, "EVS_KILLS", 3) {
 		var command *exec.Cmd
 		if err := l.Do(lab.Director, func() error {
-			command = exec.CommandContext(t.Context(), "evs", strings.Fields(ways[1+i%2])[1:]...)
+			command = exec.CommandContext(t.Context(), "evs", strings.Fields(ways[1+i%(len(ways)-1)])[1:]...)
 			return command.Start()
 		}); err != nil {
 			t.Fatal(err)
@@ -234,7 +235,7 @@ func server(n int, weight int32) ipvs.Destination {
 }
 
 func TestEditsLoseNothing(t *testing.T) {
-	l := balanced(t)
+	l := balanced(t, ipvs.AttachTC)
 	b := startBackground(t, l, asked(t, "EVS_RATE", 0))
 	x := start(t, l, asked(t, "EVS_LONG", 50), 2)
 	if err := l.Do(lab.Director, func() error {
@@ -243,7 +244,7 @@ func TestEditsLoseNothing(t *testing.T) {
 			return err
 		}
 		defer table.Close()
-		for i := range asked(t, "EVS_EDITS", 20*len(edits)) {
+		for i := range asked(t, "EVS_EDITS", 10*len(edits)) {
 			edit := edits[i%len(edits)]
 			if err := edit.do(table, i/len(edits)); err != nil {
 				return fmt.Errorf("edit %d, %s: %w", i, edit.name, err)
