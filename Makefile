@@ -9,7 +9,15 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 
 # How long each fuzz target runs, and where a hung test package is cut off.
 FUZZTIME     ?= 20s
-TEST_TIMEOUT ?= 15m
+TEST_TIMEOUT ?= 20m
+
+# How many packages are tested at a time: most wait for packets, not for a processor.
+TESTS_BESIDE ?= $(shell echo $$(($$(nproc) + 1)))
+
+# Packages whose tests take long, which begin first; and those that measure or look at
+# the whole machine, which have it to themselves.
+TESTS_LONG  := packet e2e matrix local connections model
+TESTS_ALONE := ./bench/... ./test/packages ./test/upgrades
 
 # How many packets `mutate` changes for each door.
 MUTANTS ?= 10000000
@@ -61,15 +69,21 @@ check-generated: deps-generate ## compile them again and fail if anything change
 lint: ## format, vet, static analysis, style; the shell scripts too
 	@scripts/lint.sh $(GOLANGCI_LINT)
 
-test: root deps deps-generate build ## run every test, one package after the other (root)
+test: root deps deps-generate build ## run every test (root)
 	@start=$$SECONDS; \
-	$(GO) test -count=1 -p 1 -timeout $(TEST_TIMEOUT) ./... \
-		|| { echo "make test: FAILED, see above"; exit 1; }; \
+	alone=$$($(GO) list $(TESTS_ALONE)); \
+	long=$$($(GO) list $(TESTS_LONG:%=./test/%)); \
+	others=$$($(GO) list ./... | grep -vxF -e "$$alone" -e "$$long"); \
+	failed=; \
+	$(GO) test -count=1 -p $(TESTS_BESIDE) -timeout $(TEST_TIMEOUT) $$long $$others || failed=yes; \
+	$(GO) test -count=1 -p 1 -timeout $(TEST_TIMEOUT) $$alone || failed=yes; \
+	[ -z "$$failed" ] || { echo "make test: FAILED, see above"; exit 1; }; \
 	echo "all tests passed in $$((SECONDS - start)) s"
 
-test-kernels: build ## load and balance on the oldest kernel EVS runs on, emulated (Debian)
+test-kernels: build ## every method on Linux 6.1, the oldest EVS runs on, and on 6.12, emulated (Debian)
 	@scripts/deps.sh kernels
-	@scripts/kernels.sh bin/evs
+	@$(GO) test -c -o bin/datapath.test ./internal/datapath
+	@scripts/kernels.sh bin/evs bin/datapath.test
 
 bench: root deps build ## measure everything, check the bars, write bench/out/report.md (root)
 	@scripts/deps.sh bench

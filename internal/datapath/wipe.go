@@ -53,6 +53,9 @@ func (e *Editor) Wipe(ctx context.Context) error {
 func wipeMap(m *ebpf.Map) error {
 	switch m.Type() {
 	case ebpf.Array:
+		if m.Flags()&unix.BPF_F_MMAPABLE == 0 {
+			return putAll(m, make([]byte, m.ValueSize()))
+		}
 		bytes, err := unix.Mmap(m.FD(), 0, memorySizeOf(m), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		if err != nil {
 			return err
@@ -68,11 +71,8 @@ func wipeMap(m *ebpf.Map) error {
 		for i := range zeros {
 			zeros[i] = make([]byte, m.ValueSize())
 		}
-		for i := range m.MaxEntries() {
-			if err := m.Put(i, zeros); err != nil {
-				return err
-			}
-		}
+		return putAll(m, zeros)
+	case ebpf.ProgramArray: // who follows these programs, which nobody does meanwhile
 		return nil
 	}
 	for {
@@ -84,4 +84,14 @@ func wipeMap(m *ebpf.Map) error {
 			return err
 		}
 	}
+}
+
+// putAll gives every element of an array the same value.
+func putAll(m *ebpf.Map, value any) error {
+	for i := range m.MaxEntries() {
+		if err := m.Put(i, value); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -35,6 +35,7 @@ type Bed struct {
 	table   *ipvs.Table
 	clock   datapath.Editor
 	changed bool // something but the table is not as it was built
+	bent    bool // the same, but it can be put right
 }
 
 // New builds a bed whose interfaces are attached by mode. The calling goroutine
@@ -75,8 +76,8 @@ func (b *Bed) build(mode ipvs.AttachMode) (err error) {
 	return b.table.Attach(mode)
 }
 
-// Beds are lent to the subtests of a test, one after the other: to load the programs
-// takes longer than most of what is done with them.
+// Beds are lent to tests, one after the other: to load the programs takes longer than
+// most of what is done with them.
 type Beds struct {
 	mu   sync.Mutex
 	free []*Bed
@@ -86,16 +87,25 @@ type Beds struct {
 func NewBeds(t *testing.T) *Beds {
 	p := &Beds{}
 	t.Cleanup(func() {
-		for _, b := range p.free {
-			if err := b.closeWithin(); err != nil {
-				t.Errorf("test bed: %v", err)
-			}
+		if err := p.Close(); err != nil {
+			t.Error(err)
 		}
 	})
 	return p
 }
 
-// Lend gives a subtest a bed like New's, until it ends.
+// Close undoes the beds that nobody has.
+func (p *Beds) Close() (err error) {
+	for _, b := range p.free {
+		err = errors.Join(err, b.closeWithin())
+	}
+	if err != nil {
+		return fmt.Errorf("test bed: %w", err)
+	}
+	return nil
+}
+
+// Lend gives a test a bed like New's, until it ends.
 func (p *Beds) Lend(t *testing.T, mode ipvs.AttachMode) *Bed {
 	t.Helper()
 	b := p.take(mode)
@@ -104,7 +114,7 @@ func (p *Beds) Lend(t *testing.T, mode ipvs.AttachMode) *Bed {
 		if err := b.build(mode); err != nil {
 			t.Fatalf("test bed: %v", errors.Join(err, b.close()))
 		}
-	} else if err := errors.Join(b.Enter(), b.wipe()); err != nil {
+	} else if err := errors.Join(b.Enter(), b.straighten(), b.wipe()); err != nil {
 		t.Fatalf("test bed: %v", errors.Join(err, b.close()))
 	}
 	t.Cleanup(func() {
@@ -132,6 +142,15 @@ func (p *Beds) take(mode ipvs.AttachMode) *Bed {
 	b := p.free[i]
 	p.free = slices.Delete(p.free, i, i+1)
 	return b
+}
+
+// straighten puts right what IP may have changed.
+func (b *Bed) straighten() error {
+	if !b.bent {
+		return nil
+	}
+	b.bent = false
+	return errors.Join(b.widen(), b.meet())
 }
 
 // wipe makes the table what it was at first.

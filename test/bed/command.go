@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/evs-project/evs/internal/ipvsadm"
@@ -70,9 +71,21 @@ func (b *Bed) Play(s conformance.Step) error {
 	return nil
 }
 
-// IP runs the ip command in the director.
+// mtu is that of every link, and leastMTU the smallest by which IPv6 stays as it is.
+const mtu, leastMTU = 1500, 1280
+
+// IP runs the ip command in the director. A bed whose links are made narrow, or whose
+// neighbours are lost, is lent again; one that is changed in another way is not.
 func (b *Bed) IP(args ...string) error {
-	b.changed = true
+	narrow := 0
+	if len(args) == 5 && args[0] == "link" && args[1] == "set" && args[3] == "mtu" {
+		narrow, _ = strconv.Atoi(args[4])
+	}
+	if args[0] == "neigh" || narrow >= leastMTU {
+		b.bent = true
+	} else {
+		b.changed = true
+	}
 	out, err := exec.Command("ip", args...).CombinedOutput() // a child is in its parent thread's namespace
 	if err != nil {
 		return fmt.Errorf("ip %q: %w: %s", args, err, out)

@@ -188,21 +188,39 @@ func (t *Topology) address() error {
 		addAddr(t.D1, "203.0.113.254/24"),
 		addAddr(t.D1, "2001:db8:3::fe/64"),
 	}
-	for n := 1; n <= servers; n++ {
-		for _, a := range serverAddrs(n) {
-			errs = append(errs, addNeighbour(t.D1, a, serverMAC(n)))
-		}
-	}
+	errs = append(errs, t.meet())
 	for _, c := range clientNets {
-		router := netip.MustParseAddr(c.router)
-		errs = append(errs, addNeighbour(t.D0, router, clientRouterMAC), netlink.RouteAdd(&netlink.Route{
-			LinkIndex: t.D0, Dst: prefix(c.net), Gw: router.AsSlice(), Flags: int(netlink.FLAG_ONLINK),
+		errs = append(errs, netlink.RouteAdd(&netlink.Route{
+			LinkIndex: t.D0, Dst: prefix(c.net), Gw: netip.MustParseAddr(c.router).AsSlice(), Flags: int(netlink.FLAG_ONLINK),
 		}))
 	}
 	for _, dst := range []string{vips4, vips6} {
 		errs = append(errs, netlink.RouteAdd(&netlink.Route{
 			LinkIndex: lo.Attrs().Index, Dst: prefix(dst), Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: unix.RT_SCOPE_HOST,
 		}))
+	}
+	return errors.Join(errs...)
+}
+
+// meet gives the director its neighbours, also those that it has lost.
+func (t *Topology) meet() error {
+	var errs []error
+	for n := 1; n <= servers; n++ {
+		for _, a := range serverAddrs(n) {
+			errs = append(errs, addNeighbour(t.D1, a, serverMAC(n)))
+		}
+	}
+	for _, c := range clientNets {
+		errs = append(errs, addNeighbour(t.D0, netip.MustParseAddr(c.router), clientRouterMAC))
+	}
+	return errors.Join(errs...)
+}
+
+// widen gives the director's links their MTU back.
+func (t *Topology) widen() error {
+	var errs []error
+	for _, link := range []int{t.D0, t.D1} {
+		errs = append(errs, netlink.LinkSetMTU(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: link}}, mtu))
 	}
 	return errors.Join(errs...)
 }

@@ -223,7 +223,7 @@ func TestBothDoorsDoTheSameWithAPacket(t *testing.T) {
 	for _, d := range doors {
 		t.Run(string(d.mode), func(t *testing.T) {
 			t.Parallel()
-			b := bed.New(t, d.mode)
+			b := beds.Lend(t, d.mode)
 			r := newRunner(t, d, b)
 			for i, c := range cases {
 				commands(t, b, setup)

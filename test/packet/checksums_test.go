@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"testing"
-
-	"github.com/evs-project/evs/test/bed"
 )
 
 // residue is what the ones' complement sum over a packet and its checksum is
@@ -124,7 +122,7 @@ func TestAUDPChecksumThatComesToZeroIsWrittenAsOnes(t *testing.T) {
 // ready is a runner on a bed with the usual services.
 func ready(t *testing.T, d door) *runner {
 	t.Helper()
-	b := bed.New(t, d.mode)
+	b := beds.Lend(t, d.mode)
 	commands(t, b, setup)
 	return newRunner(t, d, b)
 }

@@ -160,7 +160,7 @@ func settle(t *testing.T, table *ipvs.Table, want int) balance {
 
 func newCrowd(t *testing.T, d door) *crowd {
 	t.Helper()
-	b := bed.New(t, d.mode)
+	b := beds.Lend(t, d.mode)
 	commands(t, b, setup)
 	return &crowd{T: t, bed: b, door: d}
 }

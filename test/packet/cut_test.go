@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/evs-project/evs/ipvs"
-	"github.com/evs-project/evs/test/bed"
 )
 
 // unmarked is a frame of IPv4 whose packet may be cut.
@@ -46,7 +45,7 @@ func TestACutPacketArrivesWholeWhetherOrNotTheNeighbourIsResolved(t *testing.T) 
 	for _, d := range doors {
 		for _, way := range narrowWays {
 			t.Run(string(d.mode)+" "+way.name, func(t *testing.T) {
-				f := fragmenter{T: t, bed: bed.New(t, d.mode)}
+				f := fragmenter{T: t, bed: beds.Lend(t, d.mode)}
 				f.service(f.vip(0), way.options)
 				f.ip("link set d1 mtu 1400")
 				frame := unmarked(datagram(t, "client", vips[0].client, vips[0].vip, 40000, 80, 1472))
@@ -75,7 +74,7 @@ func TestACutPacketArrivesWholeWhetherOrNotTheNeighbourIsResolved(t *testing.T) 
 }
 
 func TestAReplyThatIsTooBigForTheClientsSideIsCut(t *testing.T) {
-	f := fragmenter{T: t, bed: bed.New(t, ipvs.AttachTC)}
+	f := fragmenter{T: t, bed: beds.Lend(t, ipvs.AttachTC)}
 	f.service(f.vip(0), vips[0].serverPort+" -m")
 	f.send("client", [][]byte{datagram(t, "client", vips[0].client, vips[0].vip, 40000, 80, 20)}, 1)
 	f.ip("link set d0 mtu 1000")
@@ -87,7 +86,7 @@ func TestAReplyThatIsTooBigForTheClientsSideIsCut(t *testing.T) {
 }
 
 func TestAFragmentThatIsTooBigIsCutAgain(t *testing.T) {
-	f := fragmenter{T: t, bed: bed.New(t, ipvs.AttachTC)}
+	f := fragmenter{T: t, bed: beds.Lend(t, ipvs.AttachTC)}
 	f.service(f.vip(0), vips[0].serverPort+" -m")
 	f.ip("link set d1 mtu 600")
 	frame := datagram(t, "client", vips[0].client, vips[0].vip, 40000, 80, 3900)
@@ -98,7 +97,7 @@ func TestAFragmentThatIsTooBigIsCutAgain(t *testing.T) {
 }
 
 func TestOptionsThatAreNotToBeCopiedStayWithTheFirstPiece(t *testing.T) {
-	f := fragmenter{T: t, bed: bed.New(t, ipvs.AttachTC)}
+	f := fragmenter{T: t, bed: beds.Lend(t, ipvs.AttachTC)}
 	f.service(f.vip(0), vips[0].server+" -g")
 	f.ip("link set d1 mtu 1000")
 	plain := unmarked(datagram(t, "client", vips[0].client, vips[0].vip, 40000, 80, 1400))
@@ -128,7 +127,7 @@ func TestOptionsThatAreNotToBeCopiedStayWithTheFirstPiece(t *testing.T) {
 func TestWithoutPathMTUDiscoveryTunnelsCutWhatMustNotBeCut(t *testing.T) {
 	for _, way := range narrowWays[2:] {
 		t.Run(way.name, func(t *testing.T) {
-			f := fragmenter{T: t, bed: bed.New(t, ipvs.AttachTC)}
+			f := fragmenter{T: t, bed: beds.Lend(t, ipvs.AttachTC)}
 			f.service(f.vip(0), way.options)
 			const df = 0x4000
 			frame := setFragmentWord(datagram(t, "client", vips[0].client, vips[0].vip, 40000, 80, 1472), df)
@@ -170,7 +169,7 @@ func (f *fragmenter) look() {
 }
 
 func TestErrorsOverIPv6ComeFromTheVIPIfTheHostHasIt(t *testing.T) {
-	f := fragmenter{T: t, bed: bed.New(t, ipvs.AttachTC)}
+	f := fragmenter{T: t, bed: beds.Lend(t, ipvs.AttachTC)}
 	f.ipvsadm("-A -u %s -s rr", f.vip(1))
 	if got := f.refusal6(); got != netip.MustParseAddr("2001:db8:1::fe") {
 		t.Errorf("the VIP is not an address of the host: the error comes from %s", got)

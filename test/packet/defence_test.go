@@ -57,7 +57,7 @@ func TestTheAutomaticDefencesAreAtWorkWhileMemoryIsShort(t *testing.T) {
 	} {
 		t.Run(family.vip, func(t *testing.T) {
 			t.Parallel()
-			b := bed.New(t, ipvs.AttachXDP)
+			b := beds.Lend(t, ipvs.AttachXDP)
 			for _, proto := range []string{"-t", "-u"} {
 				vip := fmt.Sprintf("%s %s:80", proto, family.vip)
 				commands(t, b, "-A "+vip+" -s rr\n-a "+vip+" -r "+family.server+":80 -g")
@@ -180,7 +180,7 @@ func dweller(proto, flags string, kind byte, n int) bed.Packet {
 // what was idle for a minute goes by its number of packets.
 func TestDropEntryEndsWhatTheKernelWould(t *testing.T) {
 	t.Parallel()
-	b := bed.New(t, ipvs.AttachTC)
+	b := beds.Lend(t, ipvs.AttachTC)
 	r := newRunner(t, doors[0], b)
 	for _, vip := range []string{"-t 198.51.100.129:80", "-u 198.51.100.129:80"} {
 		commands(t, b, "-A "+vip+" -s rr\n-a "+vip+" -r 203.0.113.1:80 -g")
@@ -280,7 +280,7 @@ func TestADirectorThatSleepsAsABackupWakesWithAllItHas(t *testing.T) {
 	for _, d := range doors {
 		t.Run(string(d.mode), func(t *testing.T) {
 			t.Parallel()
-			b := bed.New(t, d.mode)
+			b := beds.Lend(t, d.mode)
 			r := newRunner(t, d, b)
 			if err := b.Table().SetSysctl("backup_only", "1"); err != nil {
 				t.Fatal(err)

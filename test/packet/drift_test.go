@@ -71,7 +71,7 @@ func TestCountsNeverDrift(t *testing.T) {
 	for _, d := range doors {
 		t.Run(string(d.mode), func(t *testing.T) {
 			t.Parallel()
-			c := &crowd{T: t, bed: bed.New(t, d.mode), door: d}
+			c := &crowd{T: t, bed: beds.Lend(t, d.mode), door: d}
 			for round := range len(driftSides) * len(transports) {
 				driftEach(t, c.bed, round, func(service, port, scheduler, method, server string) string {
 					lines := "-A " + service + " -s " + scheduler

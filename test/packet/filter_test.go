@@ -13,7 +13,7 @@ import (
 // address differently, packets for it would pass the data path by.
 func TestAnyAddressCanBeAVIPOrAServer(t *testing.T) {
 	d := doors[0]
-	b := bed.New(t, d.mode)
+	b := beds.Lend(t, d.mode)
 	if err := b.IP("route", "add", "default", "via", "203.0.113.1", "dev", "d1"); err != nil {
 		t.Fatal(err)
 	}

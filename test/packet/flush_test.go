@@ -65,7 +65,6 @@ func service(p ipvs.Protocol, at string) ipvs.ServiceKey {
 func TestThoseConnectionsEndThatAgreeWithAllThatIsNamed(t *testing.T) {
 	const total = 14
 	server := func(a string, port uint16) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(a), port) }
-	beds := bed.NewBeds(t)
 	for _, c := range []struct {
 		name   string
 		filter ipvs.ConnFilter
@@ -124,7 +123,7 @@ func TestThoseConnectionsEndThatAgreeWithAllThatIsNamed(t *testing.T) {
 
 // The connections of a service that was deleted can still be named by it.
 func TestConnectionsOfWhatWasDeletedEndByItsName(t *testing.T) {
-	r := newRunner(t, doors[0], bed.New(t, ipvs.AttachTC))
+	r := newRunner(t, doors[0], beds.Lend(t, ipvs.AttachTC))
 	populate(t, r)
 	command(t, r.bed, "-D -t 198.51.100.129:80")
 	table := r.bed.Table()
@@ -138,7 +137,6 @@ func TestConnectionsOfWhatWasDeletedEndByItsName(t *testing.T) {
 }
 
 func TestTemplatesEndWithTheirConnectionsIfThatIsWished(t *testing.T) {
-	beds := bed.NewBeds(t)
 	for _, templates := range []bool{false, true} {
 		for _, how := range []ipvs.ConnReset{ipvs.ResetNobody, ipvs.ResetClient} {
 			t.Run(fmt.Sprintf("templates %v, reset %d", templates, how), func(t *testing.T) {
@@ -186,11 +184,10 @@ func TestTemplatesEndWithTheirConnectionsIfThatIsWished(t *testing.T) {
 
 // The client's end of the cable answers as a host does (RFC 9293, section 3.10.7.4).
 func TestAClientIsAskedUntilItSaysSomethingAndThenTold(t *testing.T) {
-	beds := bed.NewBeds(t)
 	for _, answers := range []int{1, 2, 4} { // the question that is answered; there are three
 		for family := range 2 {
 			t.Run(fmt.Sprintf("question %d, %s", answers, ends[family].name), func(t *testing.T) {
-				r := resetting(t, beds, doors[0], family, "-g", datapath.EndSilently)
+				r := resetting(t, doors[0], family, "-g", datapath.EndSilently)
 				type said struct {
 					asked []segment
 					told  segment
@@ -241,7 +238,7 @@ func TestAConnectionThatIsLongIdleStaysWithItsServer(t *testing.T) {
 	for _, d := range doors {
 		t.Run(string(d.mode), func(t *testing.T) {
 			t.Parallel()
-			b := bed.New(t, d.mode)
+			b := beds.Lend(t, d.mode)
 			commands(t, b, "-A -t 198.51.100.129:80 -s lc\n-a -t 198.51.100.129:80 -r 203.0.113.1:80 -g\n")
 			r := newRunner(t, d, b)
 			idle := bed.Packet{Proto: "tcp", Flags: "S", Src: netip.MustParseAddr("192.0.2.1"), Sport: 5000, Dst: vip, Dport: 80}

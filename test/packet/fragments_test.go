@@ -181,7 +181,7 @@ func TestFragmentsArriveInWhateverOrderTheyCome(t *testing.T) {
 		for i, v := range vips {
 			for _, method := range []string{"-m", "-g", "-i", "-i --tun-type gre", "-i --tun-type gue --tun-port 6080"} {
 				t.Run(fmt.Sprintf("%s %s %s", d.mode, v.name, method), func(t *testing.T) {
-					f := fragmenter{T: t, bed: bed.New(t, d.mode)}
+					f := fragmenter{T: t, bed: beds.Lend(t, d.mode)}
 					server := v.serverPort
 					if method != "-m" {
 						server = v.server
@@ -212,7 +212,7 @@ func TestFragmentedRepliesArriveInWhateverOrderTheyCome(t *testing.T) {
 	for _, d := range doors {
 		for i, v := range vips {
 			t.Run(fmt.Sprintf("%s %s", d.mode, v.name), func(t *testing.T) {
-				f := fragmenter{T: t, bed: bed.New(t, d.mode)}
+				f := fragmenter{T: t, bed: beds.Lend(t, d.mode)}
 				f.service(f.vip(i), v.serverPort+" -m")
 				f.send("client", [][]byte{datagram(t, "client", v.client, v.vip, 40000, 80, 20)}, 1)
 				for n, order := range orders(3) {
@@ -235,7 +235,7 @@ func TestFragmentedRepliesArriveInWhateverOrderTheyCome(t *testing.T) {
 const keptFrames = 512
 
 func TestOfFragmentsThatWaitTheOldestGoFirst(t *testing.T) {
-	f := fragmenter{T: t, bed: bed.New(t, ipvs.AttachTC)}
+	f := fragmenter{T: t, bed: beds.Lend(t, ipvs.AttachTC)}
 	f.service(f.vip(0), vips[0].serverPort+" -m")
 	frame := datagram(t, "client", vips[0].client, vips[0].vip, 40000, 80, 1900)
 	const sent = keptFrames + 40
@@ -258,7 +258,7 @@ func TestOfFragmentsThatWaitTheOldestGoFirst(t *testing.T) {
 }
 
 func TestFragmentsWaitNoLongerThanLinuxWould(t *testing.T) {
-	f := fragmenter{T: t, bed: bed.New(t, ipvs.AttachTC)}
+	f := fragmenter{T: t, bed: beds.Lend(t, ipvs.AttachTC)}
 	f.service(f.vip(0), vips[0].serverPort+" -m")
 	frame := datagram(t, "client", vips[0].client, vips[0].vip, 40000, 80, 1900)
 	early, late := cutUp(frame, 1, 1000), cutUp(frame, 2, 1000)
@@ -282,7 +282,7 @@ func TestFragmentsWaitNoLongerThanLinuxWould(t *testing.T) {
 }
 
 func TestAFragmentOfNoPacketUnderWayWaits(t *testing.T) {
-	f := fragmenter{T: t, bed: bed.New(t, ipvs.AttachTC)}
+	f := fragmenter{T: t, bed: beds.Lend(t, ipvs.AttachTC)}
 	f.service(f.vip(0), vips[0].serverPort+" -m")
 	pieces := cutUp(datagram(t, "client", vips[0].client, vips[0].vip, 40000, 80, 2900), 7, 1000)
 	if got := f.send("client", append(pieces, pieces[1]), 1); len(got) != 1 {
@@ -298,7 +298,7 @@ func TestAFragmentOfNoPacketUnderWayWaits(t *testing.T) {
 func TestAFirstFragmentWithoutItsWholeHeaderIsDropped(t *testing.T) {
 	for i, v := range vips {
 		t.Run(v.name, func(t *testing.T) {
-			f := fragmenter{T: t, bed: bed.New(t, ipvs.AttachTC)}
+			f := fragmenter{T: t, bed: beds.Lend(t, ipvs.AttachTC)}
 			f.ipvsadm("-A -t %s -s rr", f.vip(i))
 			f.ipvsadm("-a -t %s -r %s -m", f.vip(i), v.serverPort)
 			syn := frameOf(t, bed.Packet{Proto: "tcp", Src: netip.MustParseAddr(v.client), Dst: netip.MustParseAddr(v.vip),
@@ -317,7 +317,7 @@ func TestAFirstFragmentWithoutItsWholeHeaderIsDropped(t *testing.T) {
 func TestAPacketOfSeveralFragmentsCountsOnce(t *testing.T) {
 	for i, v := range vips {
 		t.Run(v.name, func(t *testing.T) {
-			f := fragmenter{T: t, bed: bed.New(t, ipvs.AttachTC)}
+			f := fragmenter{T: t, bed: beds.Lend(t, ipvs.AttachTC)}
 			f.service(f.vip(i), v.serverPort+" -m")
 			frame := datagram(t, "client", v.client, v.vip, 40000, 80, 2900)
 			f.send("client", cutUp(frame, 7, 1000), 1)

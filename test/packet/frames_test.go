@@ -27,7 +27,6 @@ func TestFramesLeaveAsTheKernelSentThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	beds := bed.NewBeds(t)
 	for _, s := range asVerified(scenarios) {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()

@@ -99,7 +99,7 @@ func TestOneClientPortMayVisitManyServicesAtOnce(t *testing.T) {
 	for _, d := range doors {
 		t.Run(string(d.mode), func(t *testing.T) {
 			t.Parallel()
-			c := &crowd{T: t, bed: bed.New(t, d.mode), door: d}
+			c := &crowd{T: t, bed: beds.Lend(t, d.mode), door: d}
 			for n := range crowdedVIPs {
 				command(t, c.bed, fmt.Sprintf("-A -t %s:80 -s rr", visit("", n).Dst))
 				command(t, c.bed, fmt.Sprintf("-a -t %s:80 -r %s:%d -m", visit("", n).Dst, server, 9000+n))

@@ -80,7 +80,7 @@ func TestTheMarkOfAPacketFindsItsService(t *testing.T) {
 	for _, d := range doors {
 		t.Run(string(d.mode), func(t *testing.T) {
 			t.Parallel()
-			b := bed.New(t, d.mode)
+			b := beds.Lend(t, d.mode)
 			commands(t, b, markServices)
 			for i, c := range cases {
 				if c.mark != 0 && d.mode != ipvs.AttachTC {
@@ -124,7 +124,7 @@ func TestEditsOfMarksAreAtomicToPackets(t *testing.T) {
 	for _, d := range doors {
 		t.Run(string(d.mode), func(t *testing.T) {
 			t.Parallel()
-			b := bed.New(t, d.mode)
+			b := beds.Lend(t, d.mode)
 			commands(t, b, markServices)
 			sets := [][]ipvs.MarkRule{ruleOf("198.51.100.129/32=7"), ruleOf("198.51.100.128/25=8")}
 			if err := b.Table().SetMarks(sets[0]); err != nil {

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/evs-project/evs/test/bed"
 )
 
 // Mutants at each door, unless EVS_MUTANTS says how many; the batch after which
@@ -27,7 +25,7 @@ func TestMutatedPacketsAreDroppedPassedOrRight(t *testing.T) {
 	for _, d := range doors {
 		t.Run(string(d.mode), func(t *testing.T) {
 			t.Parallel()
-			b := bed.New(t, d.mode)
+			b := beds.Lend(t, d.mode)
 			serve(t, b)
 			m := &mutation{T: t, runner: newRunner(t, d, b), seeds: seeds(t), outcomes: map[verdict]int{}}
 			for n := 0; n < total; n += batch {

@@ -88,7 +88,7 @@ type reset struct {
 
 // resetting opens a connection from a client to the server of a service, and has it
 // reset if how says so.
-func resetting(t *testing.T, beds *bed.Beds, d door, family int, options string, how datapath.Ending) *reset {
+func resetting(t *testing.T, d door, family int, options string, how datapath.Ending) *reset {
 	t.Helper()
 	e := ends[family] // 4 in 4, 6 in 6
 	port := func(a string, p uint16) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(a), p) }
@@ -159,14 +159,13 @@ func silent(t *testing.T, r *reset) {
 }
 
 // eachWay runs a test for doors, both families and each method.
-func eachWay(t *testing.T, doors []door, test func(t *testing.T, beds *bed.Beds, d door, family int, options string, outer int)) {
-	beds := bed.NewBeds(t)
+func eachWay(t *testing.T, doors []door, test func(t *testing.T, d door, family int, options string, outer int)) {
 	for _, d := range doors {
 		for family, name := range []string{"ipv4", "ipv6"} {
 			for _, m := range methods {
 				t.Run(fmt.Sprintf("%s, %s, %s", d.mode, name, m.name), func(t *testing.T) {
 					t.Parallel()
-					test(t, beds, d, family, m.options, m.outer*(1+family))
+					test(t, d, family, m.options, m.outer*(1+family))
 				})
 			}
 		}
@@ -175,8 +174,8 @@ func eachWay(t *testing.T, doors []door, test func(t *testing.T, beds *bed.Beds,
 
 // RFC 9293, section 3.10.7.1, but that a SYN opens the port anew.
 func TestASegmentOfAConnectionThatIsResetIsAnsweredWithTheNumberItExpects(t *testing.T) {
-	eachWay(t, doors, func(t *testing.T, beds *bed.Beds, d door, family int, options string, _ int) {
-		r := resetting(t, beds, d, family, options, datapath.ResetClient)
+	eachWay(t, doors, func(t *testing.T, d door, family int, options string, _ int) {
+		r := resetting(t, d, family, options, datapath.ResetClient)
 		for _, c := range []struct {
 			flags            byte
 			seq, ack         uint32
@@ -218,10 +217,9 @@ func TestASegmentOfAConnectionThatIsResetIsAnsweredWithTheNumberItExpects(t *tes
 }
 
 func TestAResetMadeOfADamagedSegmentIsAsDamaged(t *testing.T) {
-	beds := bed.NewBeds(t)
 	for family := range 2 {
 		t.Run(ends[family].name, func(t *testing.T) {
-			r := resetting(t, beds, doors[0], family, "-m", datapath.ResetClient)
+			r := resetting(t, doors[0], family, "-m", datapath.ResetClient)
 			for _, at := range []int{4, 9, 16, 17, 25, 40} { // of the segment: header, checksum, options, payload
 				in := r.fromClient(flagACK, 5, 7, 100).frame(t, 8)
 				_, l4, _ := transportOf(in[14:])
@@ -255,8 +253,8 @@ func bothTold(t *testing.T, r *reset, options string, outer int) {
 }
 
 func TestTheServerIsToldByTheNumberThatItExpects(t *testing.T) {
-	eachWay(t, doors, func(t *testing.T, beds *bed.Beds, d door, family int, options string, outer int) {
-		r := resetting(t, beds, d, family, options, datapath.ResetBoth)
+	eachWay(t, doors, func(t *testing.T, d door, family int, options string, outer int) {
+		r := resetting(t, d, family, options, datapath.ResetBoth)
 		for _, payload := range []int{0, 33, 1000} {
 			if err := r.bed.Client.Send(r.fromClient(flagACK, 100, 200, payload).frame(t, 12)); err != nil {
 				t.Fatal(err)
@@ -268,13 +266,12 @@ func TestTheServerIsToldByTheNumberThatItExpects(t *testing.T) {
 }
 
 func TestAMasqueradedServersSegmentTellsTheClient(t *testing.T) {
-	beds := bed.NewBeds(t)
 	for _, d := range doors {
 		for family := range 2 {
 			for _, how := range []datapath.Ending{datapath.ResetClient, datapath.ResetBoth} {
 				t.Run(fmt.Sprintf("%s, %s, %d", d.mode, ends[family].name, how), func(t *testing.T) {
 					t.Parallel()
-					r := resetting(t, beds, d, family, "-m", how)
+					r := resetting(t, d, family, "-m", how)
 					if err := r.bed.Server.Send(segment{r.server, r.client, flagACK, 300, 400, 50}.frame(t, 12)); err != nil {
 						t.Fatal(err)
 					}
@@ -294,8 +291,8 @@ func TestAMasqueradedServersSegmentTellsTheClient(t *testing.T) {
 }
 
 func TestWhatStandsForSeveralSegmentsBecomesOneReset(t *testing.T) {
-	eachWay(t, doors[:1], func(t *testing.T, beds *bed.Beds, d door, family int, options string, outer int) {
-		r := resetting(t, beds, d, family, options, datapath.ResetBoth)
+	eachWay(t, doors[:1], func(t *testing.T, d door, family int, options string, outer int) {
+		r := resetting(t, d, family, options, datapath.ResetBoth)
 		for _, payload := range []int{20_000, 20_001, 60_000} {
 			if err := r.bed.Client.SendSuper(r.fromClient(flagACK, 100, 200, payload).frame(t, 12), 1000); err != nil {
 				t.Fatal(err)
@@ -307,11 +304,10 @@ func TestWhatStandsForSeveralSegmentsBecomesOneReset(t *testing.T) {
 }
 
 func TestWhatIsNoSegmentToAnswerIsDropped(t *testing.T) {
-	beds := bed.NewBeds(t)
 	for _, d := range doors {
 		t.Run(string(d.mode), func(t *testing.T) {
 			t.Parallel()
-			r := resetting(t, beds, d, 0, "-m", datapath.ResetClient)
+			r := resetting(t, d, 0, "-m", datapath.ResetClient)
 			rst := r.fromClient(flagRST, 5, 0, 0).frame(t, 0)
 			piece := r.fromClient(flagACK, 5, 7, 64).frame(t, 0)
 			piece[14+6] = 0x20 // more follow
@@ -331,12 +327,11 @@ func TestWhatIsNoSegmentToAnswerIsDropped(t *testing.T) {
 }
 
 func TestAClientThatOpensItsPortAnewIsGivenAServer(t *testing.T) {
-	beds := bed.NewBeds(t)
 	for _, d := range doors {
 		for _, persistent := range []string{"", " -p 300"} {
 			t.Run(string(d.mode)+persistent, func(t *testing.T) {
 				t.Parallel()
-				r := resetting(t, beds, d, 0, "-m", datapath.EndSilently)
+				r := resetting(t, d, 0, "-m", datapath.EndSilently)
 				command(t, r.bed, "-E -t 198.51.100.129:80 -s rr"+persistent)
 				r.client = netip.AddrPortFrom(r.client.Addr(), 4001)
 				r.open(t)
@@ -371,11 +366,10 @@ func TestAClientThatOpensItsPortAnewIsGivenAServer(t *testing.T) {
 
 // Also to a server that is not in the table any more, and whatever else is sent.
 func TestAConnectionThatIsResetStepsNoMoreAndIsCountedRight(t *testing.T) {
-	beds := bed.NewBeds(t)
 	for _, d := range doors {
 		t.Run(string(d.mode), func(t *testing.T) {
 			t.Parallel()
-			r := resetting(t, beds, d, 0, "-m", datapath.ResetBoth)
+			r := resetting(t, d, 0, "-m", datapath.ResetBoth)
 			r.end(t, datapath.ResetBoth, 0) // already
 			settle(t, r.bed.Table(), 1)
 			command(t, r.bed, "-d -t 198.51.100.129:80 -r 203.0.113.1:80")

@@ -13,7 +13,7 @@ import (
 // A round of estimation takes two seconds, and the first one only begins.
 func TestRatesStayAsTheyAreWhileEstimationIsOff(t *testing.T) {
 	t.Parallel()
-	b := bed.New(t, ipvs.AttachTC)
+	b := beds.Lend(t, ipvs.AttachTC)
 	command(t, b, "-A -u 198.51.100.129:80 -s rr")
 	command(t, b, "-a -u 198.51.100.129:80 -r 203.0.113.1:80 -m")
 	estimated := func(long time.Duration) bool {
@@ -53,7 +53,7 @@ func TestUDPFlowsLeaveAServerThatIsQuiescentOrGone(t *testing.T) {
 	for _, d := range doors {
 		t.Run(string(d.mode), func(t *testing.T) {
 			t.Parallel()
-			b := bed.New(t, d.mode)
+			b := beds.Lend(t, d.mode)
 			commands(t, b, "-A "+vip+" -s rr\n-a "+vip+" -r 203.0.113.1:80 -g")
 			r := newRunner(t, d, b)
 			p := bed.Packet{Proto: "udp", Src: netip.MustParseAddr("192.0.2.1"), Sport: 5000, Dst: netip.MustParseAddr("198.51.100.129"), Dport: 80}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/evs-project/evs/internal/datapath"
 	"github.com/evs-project/evs/ipvs"
-	"github.com/evs-project/evs/test/bed"
 )
 
 // signalsOf are those of the one destination of a service at the VIP.
@@ -21,8 +20,8 @@ func signalsOf(t *testing.T, r *reset) ipvs.Signals {
 }
 
 func TestWhatClientsPacketsTellOfAServerIsCounted(t *testing.T) {
-	eachWay(t, doors[:1], func(t *testing.T, beds *bed.Beds, d door, family int, options string, _ int) {
-		r := resetting(t, beds, d, family, options, datapath.EndSilently)
+	eachWay(t, doors[:1], func(t *testing.T, d door, family int, options string, _ int) {
+		r := resetting(t, d, family, options, datapath.EndSilently)
 		before := signalsOf(t, r)
 		if want := (ipvs.Signals{Conns: 1, Answered: 1, InPackets: 2}); before != want {
 			t.Fatalf("a connection that was opened is %+v, want %+v", before, want)

@@ -40,7 +40,7 @@ func TestNoTemplateStaysWhenItsConnectionsAreGone(t *testing.T) {
 	} {
 		t.Run(family.vip, func(t *testing.T) {
 			t.Parallel()
-			b := bed.New(t, ipvs.AttachTC)
+			b := beds.Lend(t, ipvs.AttachTC)
 			open := func(from int) {
 				for i := range 20 {
 					serverOf(t, b, bed.Packet{
@@ -84,7 +84,7 @@ func TestATemplateStaysAsLongAsItsConnections(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := bed.New(t, ipvs.AttachTC)
+			b := beds.Lend(t, ipvs.AttachTC)
 			commands(t, b, "-A -u 198.51.100.129:5060 -s rr -p 7"+options+"\n-a -u 198.51.100.129:5060 -r 203.0.113.1 -g")
 			for client := range 4 {
 				serverOf(t, b, bed.Packet{
@@ -133,7 +133,7 @@ func entries(t *testing.T, b *bed.Bed, templates bool) (n int) {
 // Each message comes from a port of its own, so that only its Call-ID tells whose it is.
 func TestCallsAreKnownByTheirCallIDHoweverItIsWritten(t *testing.T) {
 	t.Parallel()
-	b := bed.New(t, ipvs.AttachTC)
+	b := beds.Lend(t, ipvs.AttachTC)
 	commands(t, b, `-A -u 198.51.100.129:5060 -s rr -p 60 --pe sip
 -a -u 198.51.100.129:5060 -r 203.0.113.1 -g
 -a -u 198.51.100.129:5060 -r 203.0.113.2 -g

@@ -96,7 +96,7 @@ func pseudoOf(ip []byte) []byte {
 // through is a runner on a bed with TCP and UDP services on port 80 of the VIP.
 func through(t *testing.T, d door, vip, server, options string) *runner {
 	t.Helper()
-	return serving(t, d, bed.New(t, d.mode), vip, server, options)
+	return serving(t, d, beds.Lend(t, d.mode), vip, server, options)
 }
 
 // serving is the same on a bed that there is.

@@ -37,7 +37,7 @@ func TestFramesOfAVLANAreLeftToItsInterface(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			for _, d := range doors {
 				t.Run(string(d.mode), func(t *testing.T) {
-					b := bed.New(t, d.mode)
+					b := beds.Lend(t, d.mode)
 					command(t, b, "-A -u 198.51.100.129:80 -s rr")
 					command(t, b, "-a -u 198.51.100.129:80 -r 203.0.113.1:8080 -m")
 					p := bed.Packet{Proto: "udp", Src: netip.MustParseAddr("192.0.2.1"), Sport: 3000, Dst: netip.MustParseAddr("198.51.100.129"), Dport: 80}
