@@ -17,7 +17,7 @@ TESTS_BESIDE ?= $(shell echo $$(($$(nproc) + 1)))
 # Packages whose tests take long, which begin first; and those that measure or look at
 # the whole machine, which have it to themselves.
 TESTS_LONG  := packet e2e matrix local connections model
-TESTS_ALONE := ./bench/... ./test/packages ./test/upgrades
+TESTS_ALONE := ./bench/... ./test/packages ./test/routes ./test/upgrades
 
 # How many packets `mutate` changes for each door.
 MUTANTS ?= 10000000

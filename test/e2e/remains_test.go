@@ -104,30 +104,34 @@ func (p pinned) left() (all []string) {
 		all = append(all, p.dir)
 	}
 	for id := range p.links {
-		if l, err := link.NewFromID(id); !errors.Is(err, os.ErrNotExist) {
+		l, err := link.NewFromID(id)
+		if err == nil {
+			l.Close()
+		}
+		if !errors.Is(err, os.ErrNotExist) {
 			all = append(all, fmt.Sprint("link ", id))
-			closeIf(l, err)
 		}
 	}
 	for id := range p.progs {
-		if prog, err := ebpf.NewProgramFromID(id); !errors.Is(err, os.ErrNotExist) {
+		if exists(id, ebpf.ProgramGetNextID) {
 			all = append(all, fmt.Sprint("program ", id))
-			closeIf(prog, err)
 		}
 	}
 	for id := range p.maps {
-		if m, err := ebpf.NewMapFromID(id); !errors.Is(err, os.ErrNotExist) {
+		if exists(id, ebpf.MapGetNextID) {
 			all = append(all, fmt.Sprint("map ", id))
-			closeIf(m, err)
 		}
 	}
 	return all
 }
 
-func closeIf(thing interface{ Close() error }, err error) {
-	if err == nil {
-		thing.Close()
-	}
+// exists asks for the first id from this one on. It does not open what has the id: a
+// program array that is opened and closed while the kernel is about to free it is
+// cleared twice, and if the first clearing still waits for its turn, the kernel loses
+// count and keeps the array for ever.
+func exists[ID ~uint32](id ID, next func(ID) (ID, error)) bool {
+	found, err := next(id - 1)
+	return err == nil && found == id
 }
 
 // nothingLeft waits until the kernel has freed what it frees in the background, which
